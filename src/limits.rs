@@ -1,0 +1,112 @@
+//! Every bound of radmit with its reason. Nothing else in the tree invents a maximum.
+//!
+//! Each collection that strangers, operators or the cloud can fill names its bound here and says there what happens when
+//! it is full. `tests/tidy.rs` looks for collections that don't.
+
+use std::time::Duration;
+
+// --- RADIUS ----------------------------------------------------------------------------------------------------------
+
+/// Octets of the header: code, identifier, length, authenticator (RFC 2865 section 3).
+pub const HEADER_OCTETS: usize = 20;
+/// The longest packet, in both directions (RFC 2865 section 3).
+pub const PACKET_OCTETS_MAX: usize = 4096;
+/// More attributes than any NAS sends; over it the packet is dropped (CONTRACT: "malformed: more than 200 attributes").
+pub const ATTRIBUTES_MAX: usize = 200;
+/// The longest value of one attribute: the length octet counts type and length too.
+pub const VALUE_OCTETS_MAX: usize = 253;
+/// Nesting of TLVs (RFC 6929 section 2.3 advises at most four).
+pub const TLV_DEPTH_MAX: usize = 4;
+/// Plain octets of a User-Password (RFC 2865 section 5.2).
+pub const PASSWORD_OCTETS_MAX: usize = 128;
+
+// --- files -----------------------------------------------------------------------------------------------------------
+
+/// One file of an operator; a policy of this size has tens of thousands of rules.
+pub const FILE_OCTETS_MAX: usize = 8 * 1024 * 1024;
+/// Problems that are listed; the rest is counted. Nobody reads the thousandth message.
+pub const PROBLEMS_MAX: usize = 1_000;
+/// Files in one folder of policies, dictionaries or `conf.d`.
+pub const FILES_MAX: usize = 1_000;
+/// Depth of `$INCLUDE` in dictionaries: Debian's tree needs 3.
+pub const INCLUDE_DEPTH_MAX: usize = 16;
+/// Attributes of all dictionaries together: Debian's complete tree has about 7,000.
+pub const DICTIONARY_ATTRIBUTES_MAX: usize = 100_000;
+/// Named values of all dictionaries together.
+pub const DICTIONARY_VALUES_MAX: usize = 200_000;
+/// Vendors of all dictionaries together.
+pub const DICTIONARY_VENDORS_MAX: usize = 10_000;
+/// Devices in a device file.
+pub const DEVICE_FILE_DEVICES_MAX: usize = 1_000_000;
+
+// --- policy ----------------------------------------------------------------------------------------------------------
+
+/// Rules of all sets together.
+pub const RULES_MAX: usize = 50_000;
+/// Nesting of `any`, `all`, `not` and named conditions.
+pub const CONDITION_DEPTH_MAX: usize = 16;
+/// Size of one compiled regular expression, in octets: the engine is linear, its tables are bounded by this.
+pub const REGEX_OCTETS_MAX: usize = 256 * 1024;
+/// Entries of all lists together.
+pub const LIST_ENTRIES_MAX: usize = 1_000_000;
+
+// --- engine ----------------------------------------------------------------------------------------------------------
+
+/// Answers that one shard can repeat to retransmissions. When full the oldest leaves; a late repeat is then decided anew.
+pub const REPLIES_KEPT_MAX: usize = 16_384;
+/// How long a reply can be repeated (RFC 5080 section 2.2.2 says 5 to 30 s).
+pub const REPLY_LIFETIME: Duration = Duration::from_secs(10);
+/// Requests of one shard that wait for an answer. When full a new one is decided at once with `mdm.lookup = "late"`.
+pub const PARKED_REQUESTS_MAX: usize = 16_384;
+/// Rejects of one shard that wait for their delay. When full the oldest leaves early.
+pub const DELAYED_REJECTS_MAX: usize = 8_192;
+/// Questions that wait for the MDM worker. When full the request is decided at once as `throttled`.
+pub const QUESTIONS_QUEUED_MAX: usize = 65_536;
+/// Answers that wait for one shard; the worker drops beyond it, and the request meets its deadline.
+pub const ANSWERS_QUEUED_MAX: usize = 65_536;
+/// MDM servers of one configuration.
+pub const MDM_SERVERS_MAX: usize = 16;
+/// Clients of one configuration.
+pub const CLIENTS_MAX: usize = 100_000;
+/// Groups of one client.
+pub const CLIENT_GROUPS_MAX: usize = 64;
+/// The longest time that an operator may give an answer: NASes give up after it.
+pub const DECISION_DEADLINE_MAX: Duration = Duration::from_secs(30);
+/// Datagrams that one system call takes or gives.
+pub const BATCH_DATAGRAMS: usize = 64;
+/// Shards of one server.
+pub const SHARDS_MAX: usize = 256;
+
+// --- devices ---------------------------------------------------------------------------------------------------------
+
+/// Devices of one MDM server that are kept. When full the newest is not added, and counted.
+pub const DEVICES_MAX: usize = 2_000_000;
+/// Negative answers and answers about devices outside of the fleet. When full the least useful leaves.
+pub const OUTSIDE_ANSWERS_MAX: usize = 262_144;
+/// Text of one fact of a device, in octets; longer ones are cut.
+pub const DEVICE_TEXT_OCTETS_MAX: usize = 256;
+
+// --- the cloud -------------------------------------------------------------------------------------------------------
+
+/// Octets of one HTTP answer. A page of 1,000 devices has about 1 MB.
+pub const HTTP_ANSWER_OCTETS_MAX: usize = 16 * 1024 * 1024;
+/// Pages of one list: at 100 devices a page this is two million devices. More is a loop.
+pub const LIST_PAGES_MAX: usize = 20_000;
+
+// --- the log ---------------------------------------------------------------------------------------------------------
+
+/// Events that wait to be written. When full the new one is lost and counted; accounting is then not acknowledged.
+pub const EVENTS_QUEUED_MAX: usize = 65_536;
+/// Lines about unknown or broken senders in one interval of [`DROP_LOG_INTERVAL`]; the rest is counted.
+pub const DROP_LOG_LINES_MAX: usize = 10;
+/// How often the counted drops are told.
+pub const DROP_LOG_INTERVAL: Duration = Duration::from_secs(10);
+/// Different senders of drops that are told apart in one interval.
+pub const DROP_LOG_SENDERS_MAX: usize = 256;
+
+const _: () =
+    assert!(ATTRIBUTES_MAX * 2 + HEADER_OCTETS <= PACKET_OCTETS_MAX, "the attribute bound is below the packet's");
+const _: () = assert!(VALUE_OCTETS_MAX == 255 - 2, "the length octet counts type and length");
+const _: () = assert!(REPLY_LIFETIME.as_secs() >= 5 && REPLY_LIFETIME.as_secs() <= 30, "RFC 5080 section 2.2.2");
+const _: () = assert!(BATCH_DATAGRAMS <= 1024, "UIO_MAXIOV");
+const _: () = assert!(PASSWORD_OCTETS_MAX.is_multiple_of(16), "a password is hidden in blocks of 16");

@@ -1,0 +1,3 @@
+//! The command `radmit`: arguments in, exit code out.
+
+fn main() {}

@@ -1,0 +1,232 @@
+//! What is wrong in a file that an operator wrote: where, what, and what to do about it.
+//!
+//! Owns the shape and the order of such messages; it reads no files and decides nothing.
+
+use std::{fmt, sync::Arc};
+
+use crate::limits;
+
+/// One thing to mend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// A stable name for scripts, in kebab-case, such as `unknown-fact`.
+    pub code: &'static str,
+    /// Where it stands; problems of the whole have none.
+    pub place: Option<Place>,
+    /// What is wrong, and after a semicolon what to do.
+    pub message: String,
+}
+
+impl Problem {
+    /// An error: the file is not used.
+    #[must_use]
+    pub fn error(code: &'static str, place: Option<Place>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, code, place, message: message.into() }
+    }
+
+    /// A warning: the file is used, but is probably not what was meant.
+    #[must_use]
+    pub fn warning(code: &'static str, place: Option<Place>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, code, place, message: message.into() }
+    }
+
+    /// A hint: shown only by `check --pedantic`.
+    #[must_use]
+    pub fn hint(code: &'static str, place: Option<Place>, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Hint, code, place, message: message.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(f, "{place}: ")?;
+        }
+        match self.severity {
+            Severity::Error => {}
+            Severity::Warning => f.write_str("warning: ")?,
+            Severity::Hint => f.write_str("hint: ")?,
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// How bad a [`Problem`] is. The order is from bad to harmless.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The file is not used.
+    Error,
+    /// The file is used.
+    Warning,
+    /// A matter of taste or of extra caution.
+    Hint,
+}
+
+/// A place in a file. Lines and columns count from 1; columns count characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file as the operator would name it.
+    pub file: Arc<str>,
+    /// Line, from 1; 0 means the whole file.
+    pub line: u32,
+    /// Column in characters, from 1; 0 means the whole line.
+    pub column: u32,
+}
+
+impl Place {
+    /// The whole of `file`.
+    #[must_use]
+    pub fn whole(file: impl Into<Arc<str>>) -> Self {
+        Self { file: file.into(), line: 0, column: 0 }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        if self.column > 0 {
+            write!(f, ":{}", self.column)?;
+        }
+        Ok(())
+    }
+}
+
+/// All problems of a load, bounded by [`limits::PROBLEMS_MAX`]; what is over the bound is only counted.
+#[derive(Clone, Debug, Default)]
+pub struct Problems {
+    list: Vec<Problem>,
+    left_out: usize,
+    errors: usize,
+}
+
+impl Problems {
+    /// No problems yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, problem: Problem) {
+        self.errors += usize::from(problem.severity == Severity::Error);
+        if self.list.len() < limits::PROBLEMS_MAX {
+            self.list.push(problem);
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    /// Adds an error at `place`.
+    pub fn error(&mut self, code: &'static str, place: Option<Place>, message: impl Into<String>) {
+        self.push(Problem::error(code, place, message));
+    }
+
+    /// Adds a warning at `place`.
+    pub fn warning(&mut self, code: &'static str, place: Option<Place>, message: impl Into<String>) {
+        self.push(Problem::warning(code, place, message));
+    }
+
+    /// Adds a hint at `place`.
+    pub fn hint(&mut self, code: &'static str, place: Option<Place>, message: impl Into<String>) {
+        self.push(Problem::hint(code, place, message));
+    }
+
+    /// Adds all of `others`.
+    pub fn append(&mut self, others: Self) {
+        self.left_out += others.left_out;
+        for problem in others.list {
+            self.push(problem);
+        }
+    }
+
+    /// Whether any of them is an error.
+    #[must_use]
+    pub const fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// How many were over the bound and are not in the list.
+    #[must_use]
+    pub const fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// The problems in the order of files, lines and columns; those without a place first.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&Problem> {
+        let mut sorted: Vec<&Problem> = self.list.iter().collect();
+        sorted.sort_by(|a, b| a.place.cmp(&b.place).then(a.severity.cmp(&b.severity)));
+        sorted
+    }
+
+    /// The problems in the order in which they were found.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.list.iter()
+    }
+
+    /// Whether there are none at all.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.list.is_empty() && self.left_out == 0
+    }
+}
+
+/// The candidate that is most like `wrong`, if any is like it: `"mdm.complaint"` gives `"mdm.compliant"`.
+#[must_use]
+pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wrong_lower = wrong.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(&wrong_lower, &candidate.to_lowercase()), candidate))
+        .filter(|(likeness, candidate)| {
+            *likeness > 0.87 || strsim::damerau_levenshtein(&wrong_lower, &candidate.to_lowercase()) <= 2
+        })
+        .filter(|(_, candidate)| !candidate.is_empty() && wrong.len() > 1)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// `; did you mean "…"?` for the nearest candidate, or an empty text.
+#[must_use]
+pub fn did_you_mean<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(wrong, candidates).map(|right| format!("; did you mean \"{right}\"?")).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_reads_where_what_and_what_to_do() {
+        let place = Place { file: "wifi.toml".into(), line: 12, column: 9 };
+        let message = format!(
+            "unknown fact \"mdm.complaint\"{}",
+            did_you_mean("mdm.complaint", ["mdm.managed", "mdm.compliant"])
+        );
+        let problem = Problem::error("unknown-fact", Some(place), message);
+        assert_eq!(
+            problem.to_string(),
+            "wifi.toml:12:9: unknown fact \"mdm.complaint\"; did you mean \"mdm.compliant\"?"
+        );
+    }
+
+    #[test]
+    fn nothing_is_suggested_where_nothing_is_near() {
+        assert_eq!(nearest("quux", ["session-timeout", "vlan"]), None);
+    }
+
+    #[test]
+    fn problems_beyond_the_bound_are_counted() {
+        let mut problems = Problems::new();
+        for _ in 0..limits::PROBLEMS_MAX + 3 {
+            problems.error("x", None, "x");
+        }
+        assert_eq!(problems.left_out(), 3);
+        assert!(problems.has_errors());
+    }
+}

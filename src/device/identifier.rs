@@ -1,0 +1,306 @@
+//! Identifiers of devices, parsed once at the edge into types that can't be wrong.
+//!
+//! Owns spelling and syntax. Where an identifier came from and whether it is proven is the engine's business.
+
+use std::fmt;
+
+/// An IEEE 802 MAC address: six octets, printed as `A4-C3-F0-11-22-33` (RFC 3580 section 3.21).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MacAddress([u8; 6]);
+
+impl MacAddress {
+    /// The octets in transmission order.
+    #[must_use]
+    pub const fn new(octets: [u8; 6]) -> Self {
+        Self(octets)
+    }
+
+    /// The octets in transmission order.
+    #[must_use]
+    pub const fn octets(self) -> [u8; 6] {
+        self.0
+    }
+
+    /// Reads a MAC in any spelling that NASes use: `a4c3f0112233`, `A4-C3-F0-11-22-33`, `a4:c3:f0:11:22:33`,
+    /// `a4c3.f011.2233`, `A4C3F0-112233`. Nothing may follow.
+    ///
+    /// The separators `-`, `:` and `.` may stand between octets; one text uses one of them only.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        // 12 digits and at most 5 separators; longer input can't be a MAC and is not looked at.
+        if text.len() < 12 || text.len() > 17 {
+            return None;
+        }
+        let mut octets = [0u8; 6];
+        let mut digits = 0usize;
+        let mut separator = None;
+        let mut after_separator = true;
+        for &octet in text {
+            if let Some(digit) = hex_digit(octet) {
+                let place = octets.get_mut(digits / 2)?;
+                *place = *place << 4 | digit;
+                digits += 1;
+                after_separator = false;
+            } else {
+                let known = matches!(octet, b'-' | b':' | b'.') && *separator.get_or_insert(octet) == octet;
+                if !known || after_separator || !digits.is_multiple_of(2) || digits == 12 {
+                    return None;
+                }
+                after_separator = true;
+            }
+        }
+        (digits == 12).then_some(Self(octets))
+    }
+
+    /// Whether the address was made up by the device ("locally administered"), as private Wi-Fi addresses are.
+    #[must_use]
+    pub const fn is_locally_administered(self) -> bool {
+        self.0[0] & 0x02 != 0
+    }
+
+    /// Whether no device can own it: all zeros, or a group address (broadcast included). Such a value never matches.
+    #[must_use]
+    pub const fn is_unusable(self) -> bool {
+        self.0[0] & 0x01 != 0
+            || u64::from_be_bytes([0, 0, self.0[0], self.0[1], self.0[2], self.0[3], self.0[4], self.0[5]]) == 0
+    }
+}
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02X}-{b:02X}-{c:02X}-{d:02X}-{e:02X}-{g:02X}")
+    }
+}
+
+impl fmt::Debug for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A GUID of which is not yet known what it names. Printed in lower case with hyphens.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Guid([u8; 16]);
+
+impl Guid {
+    /// The octets in the order in which they are printed.
+    #[must_use]
+    pub const fn new(octets: [u8; 16]) -> Self {
+        Self(octets)
+    }
+
+    /// The octets in the order in which they are printed.
+    #[must_use]
+    pub const fn octets(self) -> [u8; 16] {
+        self.0
+    }
+
+    /// Reads exactly one bare GUID, `5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c01`, in any case, with or without braces.
+    ///
+    /// The nil GUID is refused: it names nothing, and an empty key would match everybody in some services.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let text = match text {
+            [b'{', inner @ .., b'}'] => inner,
+            bare => bare,
+        };
+        if text.len() != 36 {
+            return None;
+        }
+        let mut octets = [0u8; 16];
+        let mut digits = 0usize;
+        for (at, &octet) in text.iter().enumerate() {
+            if matches!(at, 8 | 13 | 18 | 23) {
+                if octet != b'-' {
+                    return None;
+                }
+                continue;
+            }
+            let place = octets.get_mut(digits / 2)?;
+            *place = *place << 4 | hex_digit(octet)?;
+            digits += 1;
+        }
+        (octets != [0; 16]).then_some(Self(octets))
+    }
+}
+
+impl fmt::Display for Guid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, octet) in self.0.iter().enumerate() {
+            if matches!(at, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{octet:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Guid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The id of a managed device in Intune: Graph's `managedDevice.id`, `{{DeviceId}}` in certificate profiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IntuneId(pub Guid);
+
+/// The device id in Entra: Graph's `azureADDeviceId`, `{{AAD_Device_ID}}` in certificate profiles. Not the object id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntraId(pub Guid);
+
+impl fmt::Display for IntuneId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for EntraId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Finds a device id in a text of a certificate or of an attribute, in every form of facts that are in use:
+/// a bare GUID, `IntuneDeviceId://<GUID>`, `ID:Microsoft Endpoint Manager:GUID:<GUID>` and `ID:Intune:GUID:<GUID>`
+/// (last colon optional), `host/<GUID>`, `<GUID>@realm`, `mdm-tlv=device-uid=<GUID>`; any case, braces allowed.
+///
+/// None of the prefixes tells reliably whether it is the Intune or the Entra id: both are tried, Intune first.
+/// Source: Microsoft, "Integrate network access control with Intune"; Cisco ISE's and other vendors' forms.
+#[must_use]
+pub fn device_id_in(text: &[u8]) -> Option<Guid> {
+    const PREFIXES: [&[u8]; 6] = [
+        b"intunedeviceid://",
+        b"id:microsoft endpoint manager:guid:",
+        b"id:microsoft endpoint manager:guid",
+        b"id:intune:guid:",
+        b"id:intune:guid",
+        b"host/",
+    ];
+    const TLV: &[u8] = b"mdm-tlv=device-uid=";
+    let mut rest = text.trim_ascii();
+    if let Some(inner) = strip_prefix_ignoring_case(rest, TLV) {
+        rest = inner;
+    }
+    for prefix in PREFIXES {
+        if let Some(inner) = strip_prefix_ignoring_case(rest, prefix) {
+            rest = inner;
+            break;
+        }
+    }
+    if let Some(at) = rest.iter().position(|octet| *octet == b'@') {
+        rest = rest.get(..at)?;
+    }
+    Guid::parse(rest)
+}
+
+fn strip_prefix_ignoring_case<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    let (head, tail) = text.split_at_checked(prefix.len())?;
+    head.eq_ignore_ascii_case(prefix).then_some(tail)
+}
+
+const fn hex_digit(octet: u8) -> Option<u8> {
+    match octet {
+        b'0'..=b'9' => Some(octet - b'0'),
+        b'a'..=b'f' => Some(octet - b'a' + 10),
+        b'A'..=b'F' => Some(octet - b'A' + 10),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GUID: &str = "5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c01";
+
+    #[test]
+    fn a_mac_is_read_in_every_spelling() {
+        let expected = Some(MacAddress::new([0xa4, 0xc3, 0xf0, 0x11, 0x22, 0x33]));
+        for text in [
+            "a4c3f0112233",
+            "A4C3F0112233",
+            "A4-C3-F0-11-22-33",
+            "a4:c3:f0:11:22:33",
+            "a4.c3.f0.11.22.33",
+            "a4c3.f011.2233",
+            "a4c3-f011-2233",
+            "a4c3:f011:2233",
+            "a4c3f0-112233",
+        ] {
+            assert_eq!(MacAddress::parse(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_mac_is_not_read_as_one() {
+        for text in [
+            "",
+            "a4c3f011223",
+            "a4c3f01122334",
+            "a4-c3-f0-11-22-33:ssid",
+            "a4-c3-f0-11-22:33",
+            "-a4c3f0112233",
+            "a4c3f0112233-",
+            "a4c3f-0112233",
+            "a4--c3f0112233",
+            "g4c3f0112233",
+            "a4 c3 f0 11 22 33",
+        ] {
+            assert_eq!(MacAddress::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_printed_mac_reads_back() {
+        let mac = MacAddress::new([0, 1, 0x0a, 0xff, 0x10, 9]);
+        assert_eq!(MacAddress::parse(mac.to_string().as_bytes()), Some(mac));
+    }
+
+    #[test]
+    fn private_and_unusable_addresses_are_known() {
+        assert!(MacAddress::new([0x02, 0, 0, 0, 0, 1]).is_locally_administered());
+        assert!(!MacAddress::new([0xa4, 0, 0, 0, 0, 1]).is_locally_administered());
+        assert!(MacAddress::new([0; 6]).is_unusable());
+        assert!(MacAddress::new([0xff; 6]).is_unusable());
+        assert!(!MacAddress::new([0xa4, 0, 0, 0, 0, 1]).is_unusable());
+    }
+
+    #[test]
+    fn a_device_id_is_found_in_every_form_in_use() {
+        let expected = Guid::parse(GUID.as_bytes());
+        assert!(expected.is_some());
+        for form in [
+            "G",
+            "{G}",
+            "IntuneDeviceId://G",
+            "intunedeviceid://{G}",
+            "ID:Microsoft Endpoint Manager:GUID:G",
+            "ID:Microsoft Endpoint Manager:GUIDG",
+            "id:intune:guid:G",
+            "host/G",
+            "host/G@corp.example",
+            "G@corp.example",
+            "mdm-tlv=device-uid=G",
+        ] {
+            let lower = form.replace('G', GUID);
+            let upper = form.replace('G', &GUID.to_uppercase());
+            // "GUID" itself holds a G: the replacement above may have hit it, so the prefix is written back.
+            for text in [lower, upper].map(|text| text.replace(&format!("{GUID}UID"), "GUID")) {
+                let text = text.replace(&format!("{}UID", GUID.to_uppercase()), "GUID");
+                assert_eq!(device_id_in(text.as_bytes()), expected, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_nil_or_broken_guid_is_none() {
+        for text in
+            ["00000000-0000-0000-0000-000000000000", "5b1f0c52", "5b1f0c527d1e4a399a3b2f6f0a9d1c01", "{{DeviceId}}"]
+        {
+            assert_eq!(device_id_in(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! radmit decides who gets onto a company's network.
 
 pub mod clock;
+pub mod device;
 pub mod document;
 pub mod limits;
+pub mod metrics;
 pub mod problem;

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod device;
 pub mod document;
+pub mod engine;
 pub mod limits;
 pub mod metrics;
 pub mod problem;

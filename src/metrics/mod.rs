@@ -4,3 +4,4 @@
 //! does), and nothing here waits or locks: a shard writes its own cells, the page adds them up.
 
 pub mod cell;
+pub mod engine;

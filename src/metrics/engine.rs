@@ -1,0 +1,121 @@
+//! The cells of the packet path: one set for each shard, so that no two threads write one cache line.
+//!
+//! Owns what is counted there and the labels. The engine counts; the exposition adds the shards up.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::cell::{Counter, Gauge, Histogram};
+
+/// Codes that are counted, by the names of the label `code`. Anything else is the last.
+pub const CODES: [&str; 7] = [
+    "Access-Request",
+    "Access-Accept",
+    "Access-Reject",
+    "Accounting-Request",
+    "Accounting-Response",
+    "Access-Challenge",
+    "Status-Server",
+];
+
+/// Why a datagram was dropped: the label `reason`.
+pub const DROP_REASONS: [&str; 10] = [
+    "unknown-client",
+    "bad-authenticator",
+    "bad-message-authenticator",
+    "missing-message-authenticator",
+    "proxy-state",
+    "malformed",
+    "unexpected-code",
+    "duplicate",
+    "overload",
+    "bug",
+];
+
+/// How a request was authenticated: the label `method`. The last is whatever never got so far.
+pub const METHODS: [&str; 5] = ["mab", "eap-tls", "eap-md5", "authorize-only", "none"];
+
+/// What one client did on one shard. Only that shard writes it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct ClientCells {
+    /// Requests by [`CODES`].
+    pub requests: [Counter; CODES.len()],
+    /// Replies by [`CODES`].
+    pub responses: [Counter; CODES.len()],
+    /// Drops by [`DROP_REASONS`].
+    pub drops: [Counter; DROP_REASONS.len()],
+    /// Access-Requests that came without Message-Authenticator and were accepted (`learn`, `optional`).
+    pub unsigned: Counter,
+}
+
+/// What one shard did. Only that shard writes it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct ShardCells {
+    /// From arrival to reply, by [`METHODS`].
+    pub decisions: [Histogram; METHODS.len()],
+    /// Requests that are parked or whose reject is delayed.
+    pub inflight: Gauge,
+    /// Events that found no room on the way to the log.
+    pub events_lost: Counter,
+    /// What senders did that are no clients.
+    pub strangers: ClientCells,
+}
+
+/// The cells of all clients by name. They outlive reloads: a client keeps its numbers for as long as the process runs.
+///
+/// Bound: as many names as configurations ever named, at most [`crate::limits::CLIENTS_MAX`]; beyond it new clients
+/// share one set of cells under the name `(more)`.
+#[derive(Debug)]
+pub struct ClientRegistry {
+    shards: usize,
+    clients: Mutex<Vec<(Box<str>, Arc<[ClientCells]>)>>,
+}
+
+impl ClientRegistry {
+    /// `shards`: how many shards count.
+    #[must_use]
+    pub const fn new(shards: usize) -> Self {
+        Self { shards, clients: Mutex::new(Vec::new()) }
+    }
+
+    /// The cells of the clients called `names`, one for each shard; made where they don't exist yet.
+    #[must_use]
+    pub fn cells<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Vec<Arc<[ClientCells]>> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known: std::collections::HashMap<Box<str>, Arc<[ClientCells]>> =
+            clients.iter().map(|(name, cells)| (name.clone(), Arc::clone(cells))).collect();
+        names
+            .into_iter()
+            .map(|name| {
+                let name = if known.len() < crate::limits::CLIENTS_MAX { name } else { "(more)" };
+                if let Some(cells) = known.get(name) {
+                    return Arc::clone(cells);
+                }
+                let cells: Arc<[ClientCells]> = (0..self.shards).map(|_| ClientCells::default()).collect();
+                known.insert(name.into(), Arc::clone(&cells));
+                clients.push((name.into(), Arc::clone(&cells)));
+                cells
+            })
+            .collect()
+    }
+
+    /// All clients and their cells, for the page.
+    #[must_use]
+    pub fn all(&self) -> Vec<(Box<str>, Arc<[ClientCells]>)> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_keeps_its_cells_over_reloads() {
+        let registry = ClientRegistry::new(2);
+        registry.cells(["a", "b"])[1][0].requests[0].increment_own();
+        assert_eq!(registry.cells(["b"])[0][0].requests[0].value(), 1);
+        assert_eq!(registry.all().len(), 2);
+    }
+}

@@ -69,8 +69,11 @@ pub struct ShardCells {
 #[derive(Debug)]
 pub struct ClientRegistry {
     shards: usize,
-    clients: Mutex<Vec<(Box<str>, Arc<[ClientCells]>)>>,
+    clients: Mutex<Vec<NamedCells>>,
 }
+
+/// A client's name and its cells, one set for each shard.
+pub type NamedCells = (Box<str>, Arc<[ClientCells]>);
 
 impl ClientRegistry {
     /// `shards`: how many shards count.
@@ -102,7 +105,7 @@ impl ClientRegistry {
 
     /// All clients and their cells, for the page.
     #[must_use]
-    pub fn all(&self) -> Vec<(Box<str>, Arc<[ClientCells]>)> {
+    pub fn all(&self) -> Vec<NamedCells> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

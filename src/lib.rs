@@ -7,3 +7,4 @@ pub mod engine;
 pub mod limits;
 pub mod metrics;
 pub mod problem;
+pub mod radius;

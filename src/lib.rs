@@ -6,5 +6,6 @@ pub mod document;
 pub mod engine;
 pub mod limits;
 pub mod metrics;
+pub mod policy;
 pub mod problem;
 pub mod radius;

@@ -1,0 +1,7 @@
+//! Facts in, decision out: the policy language.
+//!
+//! Owns the language of `policies/*.toml`: reading, checking, compiling, evaluating, testing and explaining it. It opens
+//! no files, asks no clock and knows nothing of how facts are found out.
+
+pub mod decision;
+pub mod facts;

@@ -250,8 +250,8 @@ pub enum Full {
     ValueEmpty,
     /// The value is too long for its form of attribute.
     ValueTooLong,
-    /// A vendor's type number has more octets than the vendor's format gives it.
-    TypeTooLarge,
+    /// The type number is not one that this form of attribute can have.
+    TypeUnfit,
 }
 
 impl Full {
@@ -262,7 +262,7 @@ impl Full {
             Self::Packet => "the packet has no room left",
             Self::ValueEmpty => "the value is empty",
             Self::ValueTooLong => "the value is too long for its attribute",
-            Self::TypeTooLarge => "the type number is too large for the vendor's format",
+            Self::TypeUnfit => "this form of attribute cannot have that type number",
         }
     }
 }

@@ -9,6 +9,7 @@ use super::{
     error::{Full, Invalid},
     hash::Md5,
     secret::Secret,
+    tag::Tag,
 };
 use crate::limits::{PASSWORD_OCTETS_MAX, VALUE_OCTETS_MAX};
 
@@ -145,13 +146,13 @@ pub fn hide_salted<'o>(
 
 /// The same behind a tag: the value of a Tunnel-Password.
 ///
-/// `tag`: 0x01 to 0x1F, or 0 for none; the octet is written in any case. Result: 19 to 243 octets, the start of `out`.
+/// The octet of the tag is written in any case, as 0 for [`Tag::NONE`]. Result: 19 to 243 octets, the start of `out`.
 /// Source: RFC 2868 section 3.5.
 ///
 /// # Errors
 /// [`Full::ValueTooLong`] above 239 octets.
 pub fn hide_tunnel_password<'o>(
-    tag: u8,
+    tag: Tag,
     value: &[u8],
     salt: Salt,
     request_authenticator: &[u8; 16],
@@ -161,7 +162,7 @@ pub fn hide_tunnel_password<'o>(
     let length = 1 + salted_octets(value.len())?;
     let room = out.get_mut(..length).ok_or(Full::ValueTooLong)?;
     let (to_tag, salted) = room.split_first_mut().ok_or(Full::ValueTooLong)?;
-    *to_tag = tag;
+    *to_tag = tag.octet();
     write_salted(value, salt, request_authenticator, secret, salted)?;
     Ok(room)
 }
@@ -349,8 +350,9 @@ mod tests {
             prop_assert_eq!(reveal_password(octets, &authenticator, &secret, &mut revealed).unwrap(), &value);
             let octets = hide_salted(&value, Salt::new(random), &authenticator, &secret, &mut hidden).unwrap();
             prop_assert_eq!(reveal_salted(octets, &authenticator, &secret, &mut revealed).unwrap(), &value);
+            let tag = Tag::new(tag).unwrap();
             let octets = hide_tunnel_password(tag, &value, Salt::new(random), &authenticator, &secret, &mut hidden).unwrap();
-            prop_assert_eq!(octets[0], tag);
+            prop_assert_eq!(octets[0], tag.octet());
             prop_assert_eq!(reveal_salted(&octets[1..], &authenticator, &secret, &mut revealed).unwrap(), &value);
         }
 

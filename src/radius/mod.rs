@@ -7,6 +7,7 @@
 //! | --- | --- |
 //! | [`packet`] | a checked packet, borrowed from the octets that came |
 //! | [`attribute`], [`kind`], [`code`] | one attribute, the numbers of types and of packets |
+//! | [`vendor`], [`extended`], [`tlv`], [`tag`] | what the inside of an attribute can look like |
 //! | [`authenticator`] | who made the packet |
 //! | [`hidden`] | passwords, salt-encrypted values, CHAP |
 //! | [`buffer`], [`reply`], [`request`] | packets being written and signed |
@@ -46,6 +47,7 @@ pub mod authenticator;
 pub mod buffer;
 pub mod code;
 pub mod error;
+pub mod extended;
 mod hash;
 pub mod hidden;
 pub mod kind;
@@ -53,3 +55,6 @@ pub mod packet;
 pub mod reply;
 pub mod request;
 pub mod secret;
+pub mod tag;
+pub mod tlv;
+pub mod vendor;

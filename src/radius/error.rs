@@ -194,6 +194,22 @@ pub enum Invalid {
 }
 
 impl Invalid {
+    /// The labels of all variants.
+    pub const LABELS: [&'static str; 12] = [
+        "password-size",
+        "salted-too-short",
+        "salted-length",
+        "vendor-too-short",
+        "vendor-structure",
+        "extended-too-short",
+        "fragment-missing",
+        "fragment-not-full",
+        "tlv-structure",
+        "tlv-too-deep",
+        "tagged-size",
+        "tag-range",
+    ];
+
     /// The label for metrics and logs, in kebab-case.
     #[must_use]
     pub const fn label(self) -> &'static str {

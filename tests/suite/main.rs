@@ -1,0 +1,6 @@
+//! All tests that need more than one folder or a file of vectors, linked as one program.
+
+#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has to fail")]
+
+mod radius_oracle;
+mod radius_vectors;

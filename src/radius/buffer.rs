@@ -46,7 +46,10 @@ impl PacketBuffer {
 
     /// Begins a packet without Message-Authenticator.
     ///
-    /// For Accounting-Response to a peer that hashes that attribute in its own way, and for tests.
+    /// For the Accounting-Response to an Accounting-Request: FreeRADIUS and its `radclient` hash the attribute there with
+    /// zeros in place of the request's authenticator, and drop a reply that follows RFC 3579 section 3.2 (seen with 3.2.1).
+    /// The attack that the attribute protects from needs a request whose authenticator is random, which this one's is not.
+    /// Also for tests of what old peers send.
     pub fn start_unsigned(&mut self, code: Code, identifier: u8) {
         self.octets[0] = code.0;
         self.octets[1] = identifier;

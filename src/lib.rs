@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod device;
+pub mod dictionary;
 pub mod document;
 pub mod engine;
 pub mod limits;

@@ -6,6 +6,7 @@ pub mod dictionary;
 pub mod document;
 pub mod engine;
 pub mod limits;
+pub mod mdm;
 pub mod metrics;
 pub mod policy;
 pub mod problem;

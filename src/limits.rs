@@ -90,6 +90,8 @@ pub const DEVICE_TEXT_OCTETS_MAX: usize = 256;
 
 /// Octets of one HTTP answer. A page of 1,000 devices has about 1 MB.
 pub const HTTP_ANSWER_OCTETS_MAX: usize = 16 * 1024 * 1024;
+/// Credentials of one app: one, and its successor while they are exchanged.
+pub const CREDENTIALS_MAX: usize = 2;
 /// Pages of one list: at 100 devices a page this is two million devices. More is a loop.
 pub const LIST_PAGES_MAX: usize = 20_000;
 

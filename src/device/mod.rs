@@ -5,6 +5,7 @@
 //! answers in here. It knows neither RADIUS nor policy.
 
 pub mod file;
+pub mod directory;
 pub mod identifier;
 pub mod question;
 pub mod record;

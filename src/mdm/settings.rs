@@ -1,0 +1,522 @@
+//! What one `[[mdm]]` block says, resolved to plain values.
+//!
+//! Owns the shape, the defaults and what contradicts itself; it reads no TOML (`config` does) and makes no call. What
+//! the engine needs of the block (which identities are tried, which attributes carry ids) is the engine's to keep.
+
+use std::{fmt, fs, io, path::PathBuf, sync::Arc, time::Duration};
+
+use zeroize::Zeroizing;
+
+use crate::{device::directory::Ages, limits, problem::Severity};
+
+use super::cloud::{self, Cloud, Endpoints};
+
+/// One MDM server.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its name in policies, logs and metrics.
+    pub name: Arc<str>,
+    /// Whether it is asked at all.
+    pub enabled: bool,
+    /// What it is.
+    pub kind: Kind,
+    /// How old its answers may be. `mac_can_be_asked` is what [`Settings::mac_can_be_asked`] says.
+    pub ages: Ages,
+    /// How long one lookup may take in all.
+    pub lookup_timeout: Duration,
+    /// Whether `in-grace-period` counts as compliant.
+    pub grace_is_compliant: bool,
+    /// Holds old answers when too many devices turn non-compliant at once. Off by default.
+    pub mass_flip_guard: Option<MassFlipGuard>,
+}
+
+impl Settings {
+    /// `lookup-timeout` where the file says nothing.
+    pub const LOOKUP_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+    /// A block with every default and only what has none.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, kind: Kind) -> Self {
+        let mut settings = Self {
+            name: name.into(),
+            enabled: true,
+            kind,
+            ages: Ages::default(),
+            lookup_timeout: Self::LOOKUP_TIMEOUT,
+            grace_is_compliant: true,
+            mass_flip_guard: None,
+        };
+        settings.ages.mac_can_be_asked = settings.mac_can_be_asked();
+        settings
+    }
+
+    /// Whether a MAC address that is not in the index can be asked: only the compliance retrieval service knows MACs.
+    #[must_use]
+    pub fn mac_can_be_asked(&self) -> bool {
+        match &self.kind {
+            Kind::Intune(intune) => {
+                intune.lookup.contains(&Api::ComplianceRetrieval)
+                    && Endpoints::resolve(intune).is_ok_and(|endpoints| endpoints.intune_scope.is_some())
+            }
+            Kind::Inventory(_) => false,
+        }
+    }
+
+    /// What is wrong with the values, each with the key that an operator would look for.
+    #[must_use]
+    pub fn problems(&self) -> Vec<SettingsProblem> {
+        let mut found = Vec::new();
+        if self.lookup_timeout.is_zero() || self.lookup_timeout >= limits::DECISION_DEADLINE_MAX {
+            found.push(SettingsProblem::error("lookup-timeout", "must be more than 0 s and less than 30 s"));
+        }
+        if self.ages.stale_for < self.ages.compliance_max_age {
+            found.push(SettingsProblem::warning(
+                "stale-for",
+                "is shorter than compliance-max-age, so no old answer is ever served; raise it, or say \"0s\" on purpose",
+            ));
+        }
+        if let Some(guard) = self.mass_flip_guard
+            && (!(1..=100).contains(&guard.share_percent) || guard.window.is_zero() || guard.hold.is_zero())
+        {
+            found.push(SettingsProblem::error(
+                "mass-flip-guard",
+                "needs a share of 1 % to 100 %, and a window and a hold above 0 s",
+            ));
+        }
+        if let Kind::Intune(intune) = &self.kind {
+            intune.problems(&mut found);
+        }
+        found
+    }
+}
+
+/// Something in a block that can't work, or probably does not do what was meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsProblem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The key inside the `[[mdm]]` block.
+    pub key: &'static str,
+    /// What is wrong, and after a semicolon what to do.
+    pub message: String,
+}
+
+impl SettingsProblem {
+    pub(super) fn error(key: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, key, message: message.into() }
+    }
+
+    pub(super) fn warning(key: &'static str, message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, key, message: message.into() }
+    }
+}
+
+/// What a server is.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// Microsoft Intune.
+    Intune(Box<Intune>),
+    /// A file of devices, for labs and outage drills.
+    Inventory(Inventory),
+}
+
+/// A file of devices.
+#[derive(Clone, Debug)]
+pub struct Inventory {
+    /// The file; it is read again when it changes.
+    pub file: PathBuf,
+}
+
+/// Microsoft Intune, and how it is reached.
+#[derive(Clone, Debug)]
+pub struct Intune {
+    /// The tenant: its id or one of its domains.
+    pub tenant_id: String,
+    /// The application (client) id of the app registration.
+    pub client_id: String,
+    /// Which of Microsoft's clouds.
+    pub cloud: Cloud,
+    /// Instead of the cloud's: where tokens are issued, with the tenant in it (ISE: Token Issuing URL).
+    pub token_url: Option<String>,
+    /// Instead of the cloud's: where Graph is (ISE: Auto Discovery URL).
+    pub graph_url: Option<String>,
+    /// Instead of the cloud's: the scope of tokens for Graph.
+    pub graph_scope: Option<String>,
+    /// Instead of the cloud's: the scope of tokens for the compliance retrieval service.
+    pub intune_scope: Option<String>,
+    /// How radmit proves who it is.
+    pub credential: Credential,
+    /// Roots of trust beside, or instead of, the system's.
+    pub trust: Trust,
+    /// The proxy for everything but managed identities.
+    pub proxy: Option<Proxy>,
+    /// Which APIs are asked, in this order.
+    pub lookup: Vec<Api>,
+    /// How often the whole list is fetched; zero is never.
+    pub polling_interval: Duration,
+    /// How often what checked in since is fetched; zero is never.
+    pub incremental_interval: Duration,
+    /// How many HTTP requests this server may send.
+    pub requests_per_second: u32,
+}
+
+impl Intune {
+    /// `polling-interval` where the file says nothing.
+    pub const POLLING_INTERVAL: Duration = Duration::from_secs(4 * 3600);
+    /// `incremental-interval` where the file says nothing.
+    pub const INCREMENTAL_INTERVAL: Duration = Duration::from_secs(5 * 60);
+    /// `requests-per-second` where the file says nothing: four fifths of what Microsoft allows one app in one tenant.
+    pub const REQUESTS_PER_SECOND: u32 = 80;
+    /// What Microsoft allows one app in one tenant: 2,000 requests in 20 s.
+    /// Source: Microsoft Graph, throttling limits, Intune devices.
+    pub const REQUESTS_PER_SECOND_ALLOWED: u32 = 100;
+
+    /// A block with every default and only what has none.
+    #[must_use]
+    pub fn new(tenant_id: impl Into<String>, client_id: impl Into<String>, credential: Credential) -> Self {
+        Self {
+            tenant_id: tenant_id.into(),
+            client_id: client_id.into(),
+            cloud: Cloud::Global,
+            token_url: None,
+            graph_url: None,
+            graph_scope: None,
+            intune_scope: None,
+            credential,
+            trust: Trust::default(),
+            proxy: None,
+            lookup: vec![Api::Graph, Api::ComplianceRetrieval],
+            polling_interval: Self::POLLING_INTERVAL,
+            incremental_interval: Self::INCREMENTAL_INTERVAL,
+            requests_per_second: Self::REQUESTS_PER_SECOND,
+        }
+    }
+
+    fn problems(&self, found: &mut Vec<SettingsProblem>) {
+        if !cloud::is_plain_name(&self.tenant_id) || self.tenant_id.eq_ignore_ascii_case("common") {
+            found.push(SettingsProblem::error("tenant-id", "is not a tenant; write its id or one of its domains"));
+        }
+        if crate::device::identifier::Guid::parse(self.client_id.as_bytes()).is_none() {
+            found.push(SettingsProblem::error(
+                "client-id",
+                "is not a GUID; copy \"Application (client) ID\" from the app registration",
+            ));
+        }
+        match Endpoints::resolve(self) {
+            Err(problem) => found.push(problem),
+            Ok(endpoints) => {
+                if self.lookup.contains(&Api::ComplianceRetrieval) && endpoints.intune_scope.is_none() {
+                    found.push(SettingsProblem::warning(
+                        "lookup",
+                        "the scope of the compliance retrieval service is not published for this cloud, so only graph \
+                         is asked; set intune-scope if Microsoft told you, or write lookup = [\"graph\"]",
+                    ));
+                }
+            }
+        }
+        self.check_lookup(found);
+        if self.requests_per_second == 0 {
+            found.push(SettingsProblem::error("requests-per-second", "must be at least 1"));
+        } else if self.requests_per_second > Self::REQUESTS_PER_SECOND_ALLOWED {
+            found.push(SettingsProblem::warning(
+                "requests-per-second",
+                "is over the 100 (2,000 in 20 s) that Microsoft allows one app in one tenant; lower it",
+            ));
+        }
+        if let Some(proxy) = &self.proxy
+            && let Err(message) = proxy.check()
+        {
+            found.push(SettingsProblem::error("proxy", message));
+        }
+        if let Credential::Certificate { pairs, .. } = &self.credential
+            && (pairs.is_empty() || pairs.len() > limits::CREDENTIALS_MAX)
+        {
+            found.push(SettingsProblem::error("credential", "needs one certificate, or two while they are exchanged"));
+        }
+        if self.trust.only_anchors && self.trust.anchors.is_empty() {
+            found.push(SettingsProblem::error(
+                "only-trust-anchors",
+                "leaves nothing to trust; name the roots in trust-anchors",
+            ));
+        }
+    }
+
+    fn check_lookup(&self, found: &mut Vec<SettingsProblem>) {
+        if self.lookup.is_empty() {
+            found.push(SettingsProblem::error("lookup", "names no API; write [\"graph\", \"compliance-retrieval\"]"));
+        }
+        if self.lookup.iter().enumerate().any(|(at, api)| self.lookup.iter().take(at).any(|before| before == api)) {
+            found.push(SettingsProblem::error("lookup", "names an API twice; leave one out"));
+        }
+    }
+}
+
+/// How radmit proves to Entra who it is.
+#[derive(Clone)]
+pub enum Credential {
+    /// A certificate whose public half stands in the app registration.
+    Certificate {
+        /// Tried in this order; a second one while they are exchanged. Read again at each use.
+        pairs: Vec<CertificatePair>,
+        /// How the assertion is signed.
+        assertion: Assertion,
+    },
+    /// A client secret.
+    Secret(SecretText),
+    /// A file with a token of a federated identity provider (workload identity). Read again at each use.
+    FederatedTokenFile(PathBuf),
+    /// The identity that Azure gives the machine.
+    ManagedIdentity {
+        /// Instead of the address of Azure's metadata service; for tests, loopback only.
+        url: Option<String>,
+        /// Which one, where the machine has several: a client id.
+        client_id: Option<String>,
+    },
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Certificate { .. } => "Certificate",
+            Self::Secret(_) => "Secret",
+            Self::FederatedTokenFile(_) => "FederatedTokenFile",
+            Self::ManagedIdentity { .. } => "ManagedIdentity",
+        })
+    }
+}
+
+/// A certificate and its private key, both PEM.
+#[derive(Clone, Debug)]
+pub struct CertificatePair {
+    /// The certificate; a chain may follow it.
+    pub certificate: Pem,
+    /// Its RSA private key, PKCS#8 or PKCS#1.
+    pub private_key: Pem,
+}
+
+/// PEM text in a file or in memory.
+#[derive(Clone)]
+pub enum Pem {
+    /// A file, or for trust anchors a folder of `*.pem` files.
+    File(PathBuf),
+    /// The text itself.
+    Text(Arc<Zeroizing<Vec<u8>>>),
+}
+
+impl Pem {
+    /// The text.
+    ///
+    /// # Errors
+    /// What the file system said.
+    pub fn read(&self) -> io::Result<Zeroizing<Vec<u8>>> {
+        match self {
+            Self::File(path) => fs::read(path).map(Zeroizing::new),
+            Self::Text(text) => Ok(Zeroizing::clone(text)),
+        }
+    }
+
+    /// How messages name it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Text(_) => "(in memory)".to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+/// How a client assertion is signed and how it names the certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Assertion {
+    /// PS256 with the SHA-256 thumbprint, as Microsoft documents it.
+    #[default]
+    Ps256,
+    /// RS256 with the SHA-1 thumbprint, as Cisco ISE sends it.
+    Rs256,
+}
+
+impl Assertion {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Ps256, Self::Rs256];
+
+    /// The name in configuration files.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ps256 => "ps256",
+            Self::Rs256 => "rs256",
+        }
+    }
+}
+
+/// What reads a secret, each time anew.
+type ReadSecret = dyn Fn() -> io::Result<Zeroizing<String>> + Send + Sync;
+
+/// A secret that is read when it is needed, so that a changed file is seen.
+#[derive(Clone)]
+pub struct SecretText(Arc<ReadSecret>);
+
+impl SecretText {
+    /// `read` is called at each use.
+    pub fn new(read: impl Fn() -> io::Result<Zeroizing<String>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// A secret that never changes.
+    #[must_use]
+    pub fn fixed(text: Zeroizing<String>) -> Self {
+        Self::new(move || Ok(text.clone()))
+    }
+
+    /// The secret now.
+    ///
+    /// # Errors
+    /// What its reader said.
+    pub fn read(&self) -> io::Result<Zeroizing<String>> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(…)")
+    }
+}
+
+/// Roots of trust for HTTPS.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// PEM files or folders of them.
+    pub anchors: Vec<Pem>,
+    /// Whether the system's own roots are left out.
+    pub only_anchors: bool,
+}
+
+/// An HTTP proxy. It may carry a password, so it is not printed.
+#[derive(Clone)]
+pub struct Proxy(Zeroizing<String>);
+
+impl Proxy {
+    /// `url`: `http://[user:password@]host:port`.
+    #[must_use]
+    pub fn new(url: impl Into<String>) -> Self {
+        Self(Zeroizing::new(url.into()))
+    }
+
+    /// Host and port, for messages.
+    #[must_use]
+    pub fn host(&self) -> String {
+        reqwest::Url::parse(&self.0)
+            .ok()
+            .and_then(|url| {
+                let port = url.port_or_known_default()?;
+                Some(format!("{}:{port}", url.host_str()?))
+            })
+            .unwrap_or_else(|| "(not a URL)".to_owned())
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let wrong = || "is not a proxy; write http://HOST:PORT".to_owned();
+        let url = reqwest::Url::parse(&self.0).map_err(|_| wrong())?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+            return Err(wrong());
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.host())
+    }
+}
+
+/// The interfaces of Microsoft that know devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Api {
+    /// Microsoft Graph: every fact, by Intune id and Entra id.
+    Graph,
+    /// The compliance retrieval service ("NAC 2.0"): registered and compliant, by Intune id and MAC.
+    ComplianceRetrieval,
+}
+
+impl Api {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Graph, Self::ComplianceRetrieval];
+
+    /// The name in configuration files, logs and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Graph => "graph",
+            Self::ComplianceRetrieval => "compliance-retrieval",
+        }
+    }
+}
+
+/// When many devices turn non-compliant at once, their old answers are held for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MassFlipGuard {
+    /// Which share of the known devices, in percent; below 20 devices nothing is held.
+    pub share_percent: u8,
+    /// Within which time.
+    pub window: Duration,
+    /// For how long.
+    pub hold: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intune() -> Intune {
+        let secret = Credential::Secret(SecretText::fixed("a-text-nobody-may-print".to_owned().into()));
+        Intune::new("11112222-3333-4444-5555-666677778888", "aaaa1111-bb22-cc33-dd44-eeee5555ffff", secret)
+    }
+
+    fn keys(intune: Intune) -> Vec<&'static str> {
+        Settings::new("corp", Kind::Intune(Box::new(intune))).problems().iter().map(|problem| problem.key).collect()
+    }
+
+    #[test]
+    fn the_defaults_have_no_problem() {
+        assert_eq!(keys(intune()), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn every_wrong_value_is_named_by_its_key() {
+        assert_eq!(keys(Intune { tenant_id: "common".into(), ..intune() }), ["tenant-id"]);
+        assert_eq!(keys(Intune { client_id: "radmit".into(), ..intune() }), ["client-id"]);
+        assert_eq!(keys(Intune { graph_url: Some("https://graph.windows.net/x".into()), ..intune() }), ["graph-url"]);
+        assert_eq!(keys(Intune { token_url: Some("http://login.example/x".into()), ..intune() }), ["token-url"]);
+        assert_eq!(keys(Intune { lookup: vec![], ..intune() }), ["lookup"]);
+        assert_eq!(keys(Intune { requests_per_second: 0, ..intune() }), ["requests-per-second"]);
+        assert_eq!(keys(Intune { requests_per_second: 101, ..intune() }), ["requests-per-second"]);
+        assert_eq!(keys(Intune { proxy: Some(Proxy::new("proxy:3128x")), ..intune() }), ["proxy"]);
+        assert_eq!(
+            keys(Intune { trust: Trust { only_anchors: true, ..Trust::default() }, ..intune() }),
+            ["only-trust-anchors"]
+        );
+    }
+
+    #[test]
+    fn a_cloud_without_a_known_scope_asks_graph_alone() {
+        let china = Intune { cloud: Cloud::China, ..intune() };
+        assert_eq!(keys(china.clone()), ["lookup"]);
+        assert!(!Settings::new("corp", Kind::Intune(Box::new(china))).mac_can_be_asked());
+    }
+
+    #[test]
+    fn secrets_and_proxy_passwords_are_not_printed() {
+        let settings = Intune { proxy: Some(Proxy::new("http://user:pass@proxy.example:3128")), ..intune() };
+        let printed = format!("{settings:?}");
+        assert!(printed.contains("proxy.example:3128"));
+        assert!(!printed.contains("pass@") && !printed.contains("nobody-may-print"), "{printed}");
+    }
+}

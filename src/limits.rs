@@ -83,6 +83,10 @@ pub const SHARDS_MAX: usize = 256;
 pub const DEVICES_MAX: usize = 2_000_000;
 /// Negative answers and answers about devices outside of the fleet. When full the least useful leaves.
 pub const OUTSIDE_ANSWERS_MAX: usize = 262_144;
+/// Texts that devices share: versions, models, … When full, and all are in use, a new one is not shared.
+pub const SHARED_TEXTS_MAX: usize = 65_536;
+/// Removed devices that are told one by one to the store; over it the store compares with all.
+pub const FORGOTTEN_DEVICES_MAX: usize = 65_536;
 /// Text of one fact of a device, in octets; longer ones are cut.
 pub const DEVICE_TEXT_OCTETS_MAX: usize = 256;
 

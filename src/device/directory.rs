@@ -1,8 +1,31 @@
-//! How old an answer about a device may be.
+//! What is known about the devices of one MDM server, and whether it is young enough to decide by.
 //!
-//! Owns the ages that an operator chooses; it keeps no answers.
+//! Owns the mirror of the fleet, the answers about devices outside of it, and the judgement of their age. It is read by
+//! all packet threads and written by `mdm`, which does the asking; it outlives a reload.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use moka::sync::Cache;
+
+use crate::{
+    clock::{Mono, Now},
+    limits,
+};
+
+use super::{
+    fleet::{Match, Table, Walk},
+    identifier::{EntraId, IntuneId, MacAddress},
+    question::{Key, Medium},
+    record::{DeviceDetails, DeviceRecord, Origin},
+};
+
 /// How long answers count; see the `[[mdm]]` keys of the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ages {
@@ -12,9 +35,10 @@ pub struct Ages {
     pub negative_max_age: Duration,
     /// For how long an old answer may be served while the cloud can't be asked.
     pub stale_for: Duration,
-    /// Whether a MAC address that is not in the index can be asked.
+    /// Whether a MAC address that is not in the index can be asked (from the compliance retrieval service).
     pub mac_can_be_asked: bool,
 }
+
 impl Default for Ages {
     fn default() -> Self {
         Self {
@@ -25,3 +49,521 @@ impl Default for Ages {
         }
     }
 }
+
+/// What the directory can say about a key.
+#[derive(Clone, Debug)]
+pub enum Knowledge {
+    /// Young enough to decide by. `refresh`: it nears its age and should be asked again behind the request.
+    Fresh {
+        /// The answer.
+        record: Arc<DeviceRecord>,
+        /// Whether to ask again behind.
+        refresh: bool,
+    },
+    /// Too old to decide by without asking. It stays, because it tells when the device was last compliant.
+    Aged {
+        /// The answer.
+        record: Arc<DeviceRecord>,
+        /// Whether it may be used if nobody answers.
+        servable: bool,
+    },
+    /// A positive "no such device", still believed; or a MAC address that a complete index does not hold.
+    NotRegistered,
+    /// Several devices fit.
+    Ambiguous,
+    /// The index that could tell is not complete, and nobody can be asked.
+    NotReady,
+    /// Nothing: ask.
+    Unknown,
+}
+
+/// How much of a device an answer could tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// All that a record holds: a single GET.
+    Everything,
+    /// All but the Ethernet address: a row of a list.
+    AllButEthernet,
+    /// Registered, managed and compliant only: the compliance retrieval service.
+    ComplianceOnly,
+}
+
+/// What became of an answer that was put in.
+#[derive(Clone, Debug)]
+pub enum Inserted {
+    /// It is in, joined with what was known and the answer could not tell.
+    Kept(Arc<DeviceRecord>),
+    /// What is in is newer: answers overtook each other.
+    Older(Arc<DeviceRecord>),
+    /// The directory is full. The answer itself can still be used.
+    Full(Arc<DeviceRecord>),
+}
+
+impl Inserted {
+    /// The record to decide by.
+    #[must_use]
+    pub fn into_record(self) -> Arc<DeviceRecord> {
+        match self {
+            Self::Kept(record) | Self::Older(record) | Self::Full(record) => record,
+        }
+    }
+}
+
+/// How much a directory keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// Devices; over it a new one is not added, and counted.
+    pub devices: usize,
+    /// Negative answers, and links of MAC addresses that only the compliance retrieval service knows: so many of each.
+    pub outside: usize,
+}
+
+impl Default for Capacity {
+    fn default() -> Self {
+        Self { devices: limits::DEVICES_MAX, outside: limits::OUTSIDE_ANSWERS_MAX }
+    }
+}
+
+/// What is known about the devices of one MDM server.
+pub struct Directory {
+    capacity: Capacity,
+    by_intune_id: Table<IntuneId>,
+    by_entra_id: Table<EntraId>,
+    by_wifi_mac: Table<MacAddress>,
+    by_ethernet_mac: Table<MacAddress>,
+    /// Apart from the links: a flood of strangers must not push devices out.
+    denied: Cache<Key, Denial>,
+    links: Cache<MacAddress, Link>,
+    devices: AtomicUsize,
+    refused: AtomicU64,
+    list_complete: AtomicBool,
+    ethernet_complete: AtomicBool,
+    list_devices: AtomicUsize,
+    /// One writer at a time; packet threads never take it.
+    writer: Mutex<Writer>,
+}
+
+/// What only writers need.
+struct Writer {
+    texts: HashSet<Arc<str>>,
+    /// Whether the last attempt to make room for texts was in vain; not tried again before the next full list.
+    texts_crowded: bool,
+    blank: Arc<DeviceDetails>,
+    forgotten: Forgotten,
+}
+
+/// Devices that were removed since somebody last asked: what a store must delete.
+#[derive(Clone, Debug, Default)]
+pub struct Forgotten {
+    /// Their ids.
+    pub devices: Vec<IntuneId>,
+    /// Whether there were more than [`limits::FORGOTTEN_DEVICES_MAX`], so that only a comparison with all can tell.
+    pub incomplete: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Denial {
+    at: Mono,
+    ambiguous: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Link {
+    device: IntuneId,
+    at: Mono,
+}
+
+impl Directory {
+    /// An empty directory.
+    #[must_use]
+    pub fn new(capacity: Capacity) -> Self {
+        let outside = u64::try_from(capacity.outside).unwrap_or(u64::MAX);
+        Self {
+            capacity,
+            by_intune_id: Table::new(|record| Some(record.intune_id)),
+            by_entra_id: Table::new(|record| record.entra_id),
+            by_wifi_mac: Table::new(|record| record.wifi_mac),
+            // A device whose two addresses are equal stands in one table only: it is one device, not two.
+            by_ethernet_mac: Table::new(|record| record.ethernet_mac.filter(|mac| record.wifi_mac != Some(*mac))),
+            denied: Cache::new(outside),
+            links: Cache::new(outside),
+            devices: AtomicUsize::new(0),
+            refused: AtomicU64::new(0),
+            list_complete: AtomicBool::new(false),
+            ethernet_complete: AtomicBool::new(false),
+            list_devices: AtomicUsize::new(0),
+            writer: Mutex::new(Writer {
+                texts: HashSet::new(),
+                texts_crowded: false,
+                blank: Arc::default(),
+                forgotten: Forgotten::default(),
+            }),
+        }
+    }
+
+    // --- reading: packet threads; allocates nothing where a device of the fleet is found --------------------------------
+
+    /// What is known about `key`, judged by `ages`. `medium`: where a MAC address was seen.
+    #[must_use]
+    pub fn judge(&self, now: Now, key: &Key, medium: Option<Medium>, ages: &Ages) -> Knowledge {
+        match key {
+            Key::Device(guid) => {
+                if let Some(record) = self.find(IntuneId(*guid)) {
+                    return by_age(record, Mono::NEVER, now, ages);
+                }
+                match self.find_by_entra_id(now, EntraId(*guid)) {
+                    Match::One(record) => by_age(record, Mono::NEVER, now, ages),
+                    // Asking brings all of its rows, and may end the doubt.
+                    Match::Ambiguous(record) if record.age(now) < ages.compliance_max_age => Knowledge::Ambiguous,
+                    Match::Ambiguous(_) | Match::Nobody => self.judge_outside(now, key, ages),
+                }
+            }
+            Key::Mac(mac) => match self.find_by_mac(now, *mac) {
+                Match::One(record) => by_age(record, Mono::NEVER, now, ages),
+                Match::Ambiguous(_) => Knowledge::Ambiguous,
+                Match::Nobody => self.judge_unlisted_mac(now, *mac, medium, ages),
+            },
+        }
+    }
+
+    /// The record of a device.
+    #[must_use]
+    pub fn find(&self, id: IntuneId) -> Option<Arc<DeviceRecord>> {
+        self.by_intune_id.first(&id)
+    }
+
+    /// The device with this id in Entra; several after re-enrolments.
+    #[must_use]
+    pub fn find_by_entra_id(&self, now: Now, id: EntraId) -> Match {
+        let mut found = Match::Nobody;
+        self.by_entra_id.each(&id, |record| {
+            found = std::mem::take(&mut found).consider(record, now.wall);
+            Walk::Continue
+        });
+        found
+    }
+
+    /// The device that Graph says has this address, Wi-Fi or Ethernet.
+    #[must_use]
+    pub fn find_by_mac(&self, now: Now, mac: MacAddress) -> Match {
+        let mut found = Match::Nobody;
+        for table in [&self.by_wifi_mac, &self.by_ethernet_mac] {
+            table.each(&mac, |record| {
+                found = std::mem::take(&mut found).consider(record, now.wall);
+                // A docking station's address may be on a thousand devices; the second unlike the first is enough.
+                if matches!(found, Match::Ambiguous(_)) { Walk::Stop } else { Walk::Continue }
+            });
+        }
+        found
+    }
+
+    /// The device that the compliance retrieval service said has this address, and when.
+    #[must_use]
+    pub fn find_by_link(&self, mac: MacAddress) -> Option<(Arc<DeviceRecord>, Mono)> {
+        let link = self.links.get(&mac)?;
+        Some((self.find(link.device)?, link.at))
+    }
+
+    /// Whether a MAC address that is not in the index belongs to no device. `None` and virtual media may be either.
+    #[must_use]
+    pub fn is_complete(&self, medium: Option<Medium>) -> bool {
+        let list = self.list_complete.load(Relaxed);
+        match medium {
+            Some(Medium::Wireless) => list,
+            Some(Medium::Wired | Medium::Virtual) | None => list && self.ethernet_complete.load(Relaxed),
+        }
+    }
+
+    fn judge_unlisted_mac(&self, now: Now, mac: MacAddress, medium: Option<Medium>, ages: &Ages) -> Knowledge {
+        if mac.is_unusable() {
+            return Knowledge::NotRegistered;
+        }
+        if let Some((record, linked_at)) = self.find_by_link(mac) {
+            return by_age(record, linked_at, now, ages);
+        }
+        match self.judge_outside(now, &Key::Mac(mac), ages) {
+            Knowledge::Unknown if ages.mac_can_be_asked => Knowledge::Unknown,
+            Knowledge::Unknown if self.is_complete(medium) => Knowledge::NotRegistered,
+            Knowledge::Unknown => Knowledge::NotReady,
+            known => known,
+        }
+    }
+
+    fn judge_outside(&self, now: Now, key: &Key, ages: &Ages) -> Knowledge {
+        match self.denied.get(key) {
+            Some(denial) if now.mono.since(denial.at) < ages.negative_max_age => {
+                if denial.ambiguous {
+                    Knowledge::Ambiguous
+                } else {
+                    Knowledge::NotRegistered
+                }
+            }
+            _ => Knowledge::Unknown,
+        }
+    }
+
+    // --- writing: `mdm` -------------------------------------------------------------------------------------------------
+
+    /// Puts an answer in. What `told` says the answer could not tell is kept from the answer before.
+    pub fn insert(&self, record: DeviceRecord, told: Told) -> Inserted {
+        let mut writer = self.writer();
+        let old = self.find(record.intune_id);
+        if let Some(old) = &old
+            && old.answered_at > record.answered_at
+        {
+            return Inserted::Older(Arc::clone(old));
+        }
+        let record = Arc::new(writer.join(record, old.as_deref(), told));
+        if old.is_none() {
+            if self.devices.load(Relaxed) >= self.capacity.devices {
+                self.refused.fetch_add(1, Relaxed);
+                return Inserted::Full(record);
+            }
+            self.devices.fetch_add(1, Relaxed);
+        }
+        self.replace(old.as_ref(), Some(&record));
+        Inserted::Kept(record)
+    }
+
+    /// Puts `old` back in the place of what came after it, marked as held. Nothing if the device is not known.
+    pub fn hold(&self, old: &DeviceRecord) -> Option<Arc<DeviceRecord>> {
+        let _writer = self.writer();
+        let current = self.find(old.intune_id)?;
+        let held = Arc::new(DeviceRecord { origin: Origin::Held, ..old.clone() });
+        self.replace(Some(&current), Some(&held));
+        Some(held)
+    }
+
+    /// Removes a device: its own id was answered with "no such device". A list that lacks it is no reason.
+    pub fn forget(&self, id: IntuneId) {
+        let mut writer = self.writer();
+        let Some(old) = self.find(id) else { return };
+        self.replace(Some(&old), None);
+        self.devices.fetch_sub(1, Relaxed);
+        if writer.forgotten.devices.len() < limits::FORGOTTEN_DEVICES_MAX {
+            writer.forgotten.devices.push(id);
+        } else {
+            writer.forgotten.incomplete = true;
+        }
+    }
+
+    /// Remembers a positive "no such device". `at`: when it was asked.
+    pub fn deny(&self, key: Key, at: Mono) {
+        if let Key::Mac(mac) = key {
+            self.links.invalidate(&mac);
+        }
+        self.denied.insert(key, Denial { at, ambiguous: false });
+    }
+
+    /// Remembers that several devices fit. `at`: when it was asked.
+    pub fn doubt(&self, key: Key, at: Mono) {
+        self.denied.insert(key, Denial { at, ambiguous: true });
+    }
+
+    /// Remembers that the compliance retrieval service knows `mac` as an address of `device`.
+    pub fn link(&self, mac: MacAddress, device: IntuneId, at: Mono) {
+        if !mac.is_unusable() {
+            self.links.insert(mac, Link { device, at });
+            self.denied.invalidate(&Key::Mac(mac));
+        }
+    }
+
+    /// A full list of `devices` rows came in to its end: from now on it is known who is not there (Wi-Fi).
+    pub fn complete_list(&self, devices: usize) {
+        self.writer().texts_crowded = false;
+        self.list_devices.store(devices, Relaxed);
+        self.list_complete.store(true, Relaxed);
+    }
+
+    /// The Ethernet addresses of all devices were asked.
+    pub fn complete_ethernet(&self) {
+        self.ethernet_complete.store(true, Relaxed);
+    }
+
+    /// How many devices the last complete list had; what a store brought counts as one.
+    #[must_use]
+    pub fn list_devices(&self) -> usize {
+        self.list_devices.load(Relaxed)
+    }
+
+    // --- keeping: `store` -----------------------------------------------------------------------------------------------
+
+    /// Puts a record back that a store kept. It makes no index complete.
+    pub fn restore(&self, mut record: DeviceRecord) {
+        if record.origin == Origin::Held {
+            record.origin = Origin::Sync;
+        }
+        let told = if record.ethernet_told { Told::Everything } else { Told::AllButEthernet };
+        self.insert(record, told);
+        self.list_devices.fetch_max(self.len(), Relaxed);
+    }
+
+    /// Calls `with` for every record. Writers may go on meanwhile.
+    pub fn for_each(&self, with: impl FnMut(&Arc<DeviceRecord>)) {
+        self.by_intune_id.for_each(with);
+    }
+
+    /// The devices of one of [`Self::parts`] equal parts; for work that is spread over time.
+    #[must_use]
+    pub fn part(&self, at: usize) -> Vec<Arc<DeviceRecord>> {
+        self.by_intune_id.shard_records(at)
+    }
+
+    /// How many parts there are.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        self.by_intune_id.shards()
+    }
+
+    /// The devices that were removed since this was last called.
+    #[must_use]
+    pub fn take_forgotten(&self) -> Forgotten {
+        std::mem::take(&mut self.writer().forgotten)
+    }
+
+    // --- numbers --------------------------------------------------------------------------------------------------------
+
+    /// How many devices are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.devices.load(Relaxed)
+    }
+
+    /// Whether no device is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many answers about new devices found no room.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Relaxed)
+    }
+
+    /// How many negative answers and links are kept, about; for the metrics page.
+    #[must_use]
+    pub fn outside_len(&self) -> u64 {
+        self.denied.entry_count() + self.links.entry_count()
+    }
+
+    fn replace(&self, old: Option<&Arc<DeviceRecord>>, new: Option<&Arc<DeviceRecord>>) {
+        self.by_intune_id.replace(old, new);
+        self.by_entra_id.replace(old, new);
+        self.by_wifi_mac.replace(old, new);
+        self.by_ethernet_mac.replace(old, new);
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Directory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Directory").field("devices", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// `linked_at`: when the key was last known to be the device's; the older of the two counts.
+fn by_age(record: Arc<DeviceRecord>, linked_at: Mono, now: Now, ages: &Ages) -> Knowledge {
+    if record.origin == Origin::Held {
+        return Knowledge::Fresh { record, refresh: false };
+    }
+    let age = now.mono.since(record.answered_at.min(linked_at));
+    if age < ages.compliance_max_age {
+        let refresh = age >= refresh_age(record.intune_id, ages.compliance_max_age);
+        Knowledge::Fresh { record, refresh }
+    } else {
+        Knowledge::Aged { record, servable: age < ages.stale_for }
+    }
+}
+
+/// The age from which a use refreshes behind: within the last fifth, spread over half of it so that devices that were
+/// answered together are not asked again together.
+fn refresh_age(id: IntuneId, compliance_max_age: Duration) -> Duration {
+    let spread = u32::from(id.0.octets()[15]);
+    let fifth = compliance_max_age / 5;
+    compliance_max_age - fifth + fifth / 2 * spread / 256
+}
+
+impl Writer {
+    /// The answer, completed by what it could not tell, with common texts shared.
+    fn join(&mut self, mut record: DeviceRecord, old: Option<&DeviceRecord>, told: Told) -> DeviceRecord {
+        match told {
+            Told::Everything => record.ethernet_told = true,
+            Told::AllButEthernet => {
+                record.ethernet_mac = old.and_then(|old| old.ethernet_mac);
+                record.ethernet_told = old.is_some_and(|old| old.ethernet_told);
+            }
+            Told::ComplianceOnly => {
+                record.entra_id = old.and_then(|old| old.entra_id);
+                record.wifi_mac = old.and_then(|old| old.wifi_mac);
+                record.ethernet_mac = old.and_then(|old| old.ethernet_mac);
+                record.ethernet_told = old.is_some_and(|old| old.ethernet_told);
+                record.details = self.lasting(old);
+            }
+        }
+        // Such addresses name nobody; indexed, they would make strangers look like one device.
+        record.wifi_mac = record.wifi_mac.filter(|mac| !mac.is_unusable());
+        record.ethernet_mac = record.ethernet_mac.filter(|mac| !mac.is_unusable());
+        record.details = match old {
+            Some(old) if old.details == record.details => Arc::clone(&old.details),
+            _ => self.share(record.details),
+        };
+        record
+    }
+
+    /// Of the facts that were known, those that don't age: who of two devices with one address is meant depends on them.
+    fn lasting(&self, old: Option<&DeviceRecord>) -> Arc<DeviceDetails> {
+        match old {
+            Some(old) if old.details.serial.is_some() || old.details.last_check_in.is_some() => {
+                Arc::new(DeviceDetails {
+                    serial: old.details.serial.clone(),
+                    last_check_in: old.details.last_check_in,
+                    ..DeviceDetails::default()
+                })
+            }
+            _ => Arc::clone(&self.blank),
+        }
+    }
+
+    fn share(&mut self, details: Arc<DeviceDetails>) -> Arc<DeviceDetails> {
+        if Arc::ptr_eq(&details, &self.blank) {
+            return details;
+        }
+        if *details == *self.blank {
+            return Arc::clone(&self.blank);
+        }
+        let mut details = Arc::unwrap_or_clone(details);
+        let common = [
+            &mut details.owner,
+            &mut details.os,
+            &mut details.os_version,
+            &mut details.manufacturer,
+            &mut details.model,
+            &mut details.management_agent,
+            &mut details.threat,
+        ];
+        for text in common.into_iter().flatten() {
+            if let Some(known) = self.texts.get(&**text) {
+                *text = Arc::clone(known);
+            } else if self.make_room() {
+                self.texts.insert(Arc::clone(text));
+            }
+        }
+        Arc::new(details)
+    }
+
+    /// Whether one more text can be shared. Texts that no device uses any more make room.
+    fn make_room(&mut self) -> bool {
+        if self.texts.len() >= limits::SHARED_TEXTS_MAX && !self.texts_crowded {
+            self.texts.retain(|text| Arc::strong_count(text) > 1);
+            self.texts_crowded = self.texts.len() >= limits::SHARED_TEXTS_MAX / 8 * 7;
+        }
+        self.texts.len() < limits::SHARED_TEXTS_MAX
+    }
+}
+
+#[cfg(test)]
+mod tests;

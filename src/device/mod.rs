@@ -6,6 +6,7 @@
 
 pub mod file;
 pub mod directory;
+pub mod fleet;
 pub mod identifier;
 pub mod question;
 pub mod record;

@@ -19,6 +19,8 @@ pub struct DeviceRecord {
     pub wifi_mac: Option<MacAddress>,
     /// The one Ethernet address that Intune keeps. `None` also when the answer can't tell (lists never do).
     pub ethernet_mac: Option<MacAddress>,
+    /// Whether its Ethernet address was ever told, be it that there is none.
+    pub ethernet_told: bool,
     /// Whether Microsoft manages it.
     pub managed: bool,
     /// Its compliance state.
@@ -156,6 +158,8 @@ pub enum Origin {
     Lookup,
     /// The background sync brought it.
     Sync,
+    /// Too many devices turned non-compliant at once, and the guard holds the answer that was there before.
+    Held,
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! all packet threads and written by `mdm`, which does the asking; it outlives a reload.
 
 use std::{
-    collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -22,8 +21,9 @@ use crate::{
 use super::{
     fleet::{Match, Table, Walk},
     identifier::{EntraId, IntuneId, MacAddress},
+    join::{Joiner, Told},
     question::{Key, Medium},
-    record::{DeviceDetails, DeviceRecord, Origin},
+    record::{DeviceRecord, Origin},
 };
 
 /// How long answers count; see the `[[mdm]]` keys of the same names.
@@ -75,17 +75,6 @@ pub enum Knowledge {
     NotReady,
     /// Nothing: ask.
     Unknown,
-}
-
-/// How much of a device an answer could tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// All that a record holds: a single GET.
-    Everything,
-    /// All but the Ethernet address: a row of a list.
-    AllButEthernet,
-    /// Registered, managed and compliant only: the compliance retrieval service.
-    ComplianceOnly,
 }
 
 /// What became of an answer that was put in.
@@ -144,11 +133,9 @@ pub struct Directory {
 }
 
 /// What only writers need.
+#[derive(Default)]
 struct Writer {
-    texts: HashSet<Arc<str>>,
-    /// Whether the last attempt to make room for texts was in vain; not tried again before the next full list.
-    texts_crowded: bool,
-    blank: Arc<DeviceDetails>,
+    joiner: Joiner,
     forgotten: Forgotten,
 }
 
@@ -192,12 +179,7 @@ impl Directory {
             list_complete: AtomicBool::new(false),
             ethernet_complete: AtomicBool::new(false),
             list_devices: AtomicUsize::new(0),
-            writer: Mutex::new(Writer {
-                texts: HashSet::new(),
-                texts_crowded: false,
-                blank: Arc::default(),
-                forgotten: Forgotten::default(),
-            }),
+            writer: Mutex::default(),
         }
     }
 
@@ -313,7 +295,7 @@ impl Directory {
         {
             return Inserted::Older(Arc::clone(old));
         }
-        let record = Arc::new(writer.join(record, old.as_deref(), told));
+        let record = Arc::new(writer.joiner.join(record, old.as_deref(), told));
         if old.is_none() {
             if self.devices.load(Relaxed) >= self.capacity.devices {
                 self.refused.fetch_add(1, Relaxed);
@@ -370,7 +352,7 @@ impl Directory {
 
     /// A full list of `devices` rows came in to its end: from now on it is known who is not there (Wi-Fi).
     pub fn complete_list(&self, devices: usize) {
-        self.writer().texts_crowded = false;
+        self.writer().joiner.expect_room();
         self.list_devices.store(devices, Relaxed);
         self.list_complete.store(true, Relaxed);
     }
@@ -485,84 +467,6 @@ fn refresh_age(id: IntuneId, compliance_max_age: Duration) -> Duration {
     let spread = u32::from(id.0.octets()[15]);
     let fifth = compliance_max_age / 5;
     compliance_max_age - fifth + fifth / 2 * spread / 256
-}
-
-impl Writer {
-    /// The answer, completed by what it could not tell, with common texts shared.
-    fn join(&mut self, mut record: DeviceRecord, old: Option<&DeviceRecord>, told: Told) -> DeviceRecord {
-        match told {
-            Told::Everything => record.ethernet_told = true,
-            Told::AllButEthernet => {
-                record.ethernet_mac = old.and_then(|old| old.ethernet_mac);
-                record.ethernet_told = old.is_some_and(|old| old.ethernet_told);
-            }
-            Told::ComplianceOnly => {
-                record.entra_id = old.and_then(|old| old.entra_id);
-                record.wifi_mac = old.and_then(|old| old.wifi_mac);
-                record.ethernet_mac = old.and_then(|old| old.ethernet_mac);
-                record.ethernet_told = old.is_some_and(|old| old.ethernet_told);
-                record.details = self.lasting(old);
-            }
-        }
-        // Such addresses name nobody; indexed, they would make strangers look like one device.
-        record.wifi_mac = record.wifi_mac.filter(|mac| !mac.is_unusable());
-        record.ethernet_mac = record.ethernet_mac.filter(|mac| !mac.is_unusable());
-        record.details = match old {
-            Some(old) if old.details == record.details => Arc::clone(&old.details),
-            _ => self.share(record.details),
-        };
-        record
-    }
-
-    /// Of the facts that were known, those that don't age: who of two devices with one address is meant depends on them.
-    fn lasting(&self, old: Option<&DeviceRecord>) -> Arc<DeviceDetails> {
-        match old {
-            Some(old) if old.details.serial.is_some() || old.details.last_check_in.is_some() => {
-                Arc::new(DeviceDetails {
-                    serial: old.details.serial.clone(),
-                    last_check_in: old.details.last_check_in,
-                    ..DeviceDetails::default()
-                })
-            }
-            _ => Arc::clone(&self.blank),
-        }
-    }
-
-    fn share(&mut self, details: Arc<DeviceDetails>) -> Arc<DeviceDetails> {
-        if Arc::ptr_eq(&details, &self.blank) {
-            return details;
-        }
-        if *details == *self.blank {
-            return Arc::clone(&self.blank);
-        }
-        let mut details = Arc::unwrap_or_clone(details);
-        let common = [
-            &mut details.owner,
-            &mut details.os,
-            &mut details.os_version,
-            &mut details.manufacturer,
-            &mut details.model,
-            &mut details.management_agent,
-            &mut details.threat,
-        ];
-        for text in common.into_iter().flatten() {
-            if let Some(known) = self.texts.get(&**text) {
-                *text = Arc::clone(known);
-            } else if self.make_room() {
-                self.texts.insert(Arc::clone(text));
-            }
-        }
-        Arc::new(details)
-    }
-
-    /// Whether one more text can be shared. Texts that no device uses any more make room.
-    fn make_room(&mut self) -> bool {
-        if self.texts.len() >= limits::SHARED_TEXTS_MAX && !self.texts_crowded {
-            self.texts.retain(|text| Arc::strong_count(text) > 1);
-            self.texts_crowded = self.texts.len() >= limits::SHARED_TEXTS_MAX / 8 * 7;
-        }
-        self.texts.len() < limits::SHARED_TEXTS_MAX
-    }
 }
 
 #[cfg(test)]

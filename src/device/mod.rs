@@ -8,5 +8,6 @@ pub mod file;
 pub mod directory;
 pub mod fleet;
 pub mod identifier;
+pub mod join;
 pub mod question;
 pub mod record;

@@ -2,6 +2,8 @@
 //!
 //! No claim here waits: time is an argument.
 
+use std::collections::HashSet;
+
 use proptest::prelude::*;
 
 use super::*;

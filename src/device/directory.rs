@@ -19,12 +19,14 @@ use crate::{
 };
 
 use super::{
-    fleet::{Match, Table, Walk},
+    fleet::{Table, Walk},
     identifier::{EntraId, IntuneId, MacAddress},
-    join::{Joiner, Told},
+    join::Joiner,
     question::{Key, Medium},
     record::{DeviceRecord, Origin},
 };
+
+pub use super::{fleet::Match, join::Told};
 
 /// How long answers count; see the `[[mdm]]` keys of the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@
 
 pub mod file;
 pub mod directory;
-pub mod fleet;
+mod fleet;
 pub mod identifier;
-pub mod join;
+mod join;
 pub mod question;
 pub mod record;

@@ -9,7 +9,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     clock::Wall,
-    device::{identifier::Guid, record::Compliance},
+    device::{
+        identifier::Guid,
+        record::{Compliance, DeviceDetails},
+    },
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -91,6 +91,7 @@ impl FileDevice {
             entra_id: self.entra_id,
             wifi_mac: self.wifi_mac,
             ethernet_mac: self.ethernet_mac,
+            ethernet_told: true,
             managed: self.managed,
             compliance: self.compliance,
             details: Arc::new(details),

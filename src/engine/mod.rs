@@ -4,3 +4,6 @@
 //! octets. It doesn't receive or send (`udp`), ask the cloud (`mdm`), judge (`policy`) or write logs (`audit`).
 
 pub mod action;
+pub mod chance;
+pub mod duplicate;
+pub mod event;

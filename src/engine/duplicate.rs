@@ -1,0 +1,281 @@
+//! The table of requests that were seen lately: a retransmission gets the same octets again and is decided only once.
+//!
+//! Owns keys, stored replies and their age. What is put in here was verified before: a forged packet must neither fill
+//! the table nor make us repeat stored replies (RFC 5080 section 2.2.2).
+
+use hashbrown::HashTable;
+
+use crate::{
+    clock::{Mono, Now},
+    limits,
+};
+
+use super::action::{Peer, Port};
+
+/// What identifies a request among those of its sender (RFC 5080 section 2.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestKey {
+    /// The sender, and through which of our addresses it asked.
+    pub peer: Peer,
+    /// Which service it asked.
+    pub port: Port,
+    /// The packet's Identifier.
+    pub identifier: u8,
+}
+
+/// What tells a retransmission from a new request that reuses the Identifier: a keyed hash over all octets.
+///
+/// The authenticator alone would do for a sender that makes it random; hashing all octets costs little more and holds
+/// for senders that don't.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint(pub u64);
+
+/// A place in the table. It dies when the place is given to another request; then nothing is stored any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    slot: u32,
+    generation: u32,
+}
+
+/// What the table knows about a request.
+#[derive(Debug)]
+pub enum Seen<'t> {
+    /// Not seen before, or something else with the same key, which is now forgotten: work on it.
+    New(Ticket),
+    /// Being worked on: stay silent.
+    InProgress,
+    /// Answered: send the same octets again.
+    Answered(&'t [u8]),
+}
+
+/// The table of one shard. When it is full the oldest request leaves; a later repeat of it is decided anew.
+#[derive(Debug)]
+pub struct DuplicateTable {
+    slots: Vec<Slot>,
+    index: HashTable<u32>,
+    next: u32,
+    capacity: usize,
+    hasher: foldhash::quality::RandomState,
+    evicted: u64,
+}
+
+#[derive(Debug)]
+struct Slot {
+    key: Option<RequestKey>,
+    fingerprint: Fingerprint,
+    generation: u32,
+    arrived: Mono,
+    answered: bool,
+    reply: Vec<u8>,
+}
+
+impl DuplicateTable {
+    /// A table for `capacity` requests. The places are made when they are first used, and reused from then on.
+    #[must_use]
+    pub fn new(capacity: usize) -> Self {
+        let capacity = capacity.clamp(1, limits::REPLIES_KEPT_MAX);
+        Self {
+            slots: Vec::with_capacity(capacity),
+            // Twice the places: deleted entries then never force the index to grow, which would allocate.
+            index: HashTable::with_capacity(capacity * 2),
+            next: 0,
+            capacity,
+            hasher: foldhash::quality::RandomState::default(),
+            evicted: 0,
+        }
+    }
+
+    /// The fingerprint of a request's octets, with this table's random key.
+    #[must_use]
+    pub fn fingerprint(&self, octets: &[u8]) -> Fingerprint {
+        use std::hash::BuildHasher as _;
+        Fingerprint(self.hasher.hash_one(octets))
+    }
+
+    /// Looks `key` up and takes a place for it if it is new.
+    pub fn admit(&mut self, now: Now, key: RequestKey, fingerprint: Fingerprint) -> Seen<'_> {
+        let hash = self.hash(&key);
+        let found = self.index.find(hash, |slot| self.holds(*slot, &key)).copied();
+        if let Some(at) = found {
+            let at = at as usize;
+            let repeats = self.slots.get(at).is_some_and(|slot| {
+                slot.fingerprint == fingerprint && now.mono.since(slot.arrived) < limits::REPLY_LIFETIME
+            });
+            if repeats {
+                return match self.slots.get(at) {
+                    Some(slot) if slot.answered => Seen::Answered(&slot.reply),
+                    _ => Seen::InProgress,
+                };
+            }
+            self.release(at);
+        }
+        Seen::New(self.take(now, hash, key, fingerprint))
+    }
+
+    /// Stores the reply of a request for its repeats.
+    pub fn answer(&mut self, ticket: Ticket, octets: &[u8]) {
+        if let Some(slot) = self.slot_of(ticket) {
+            slot.reply.clear();
+            slot.reply.extend_from_slice(octets);
+            slot.answered = true;
+        }
+    }
+
+    /// Forgets a request that got no answer and must be decided anew when it is repeated.
+    pub fn forget(&mut self, ticket: Ticket) {
+        if self.slot_of(ticket).is_some() {
+            self.release(ticket.slot as usize);
+        }
+    }
+
+    /// How many requests had to leave although they were young enough to be repeated.
+    #[must_use]
+    pub const fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    fn take(&mut self, now: Now, hash: u64, key: RequestKey, fingerprint: Fingerprint) -> Ticket {
+        let at = self.next as usize;
+        if at < self.slots.len() {
+            let young = self
+                .slots
+                .get(at)
+                .is_some_and(|slot| slot.key.is_some() && now.mono.since(slot.arrived) < limits::REPLY_LIFETIME);
+            self.evicted += u64::from(young);
+            self.release(at);
+        } else {
+            self.slots.push(Slot {
+                key: None,
+                fingerprint,
+                generation: 0,
+                arrived: now.mono,
+                answered: false,
+                reply: Vec::new(),
+            });
+        }
+        let slot = &mut self.slots[at];
+        slot.key = Some(key);
+        slot.fingerprint = fingerprint;
+        slot.arrived = now.mono;
+        slot.answered = false;
+        let ticket = Ticket { slot: self.next, generation: slot.generation };
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        self.index.insert_unique(hash, self.next, |slot| hash_of(slots, hasher, *slot));
+        self.next = if at + 1 == self.capacity { 0 } else { self.next + 1 };
+        ticket
+    }
+
+    /// Empties a place. Its next use has another generation, so that old tickets don't fit.
+    fn release(&mut self, at: usize) {
+        let Some(key) = self.slots.get_mut(at).and_then(|slot| slot.key.take()) else { return };
+        let hash = self.hash(&key);
+        if let Ok(entry) = self.index.find_entry(hash, |slot| *slot as usize == at) {
+            entry.remove();
+        }
+        if let Some(slot) = self.slots.get_mut(at) {
+            slot.generation = slot.generation.wrapping_add(1);
+        }
+    }
+
+    fn slot_of(&mut self, ticket: Ticket) -> Option<&mut Slot> {
+        self.slots
+            .get_mut(ticket.slot as usize)
+            .filter(|slot| slot.generation == ticket.generation && slot.key.is_some())
+    }
+
+    fn holds(&self, slot: u32, key: &RequestKey) -> bool {
+        self.slots.get(slot as usize).is_some_and(|slot| slot.key.as_ref() == Some(key))
+    }
+
+    fn hash(&self, key: &RequestKey) -> u64 {
+        use std::hash::BuildHasher as _;
+        self.hasher.hash_one(key)
+    }
+}
+
+fn hash_of(slots: &[Slot], hasher: &foldhash::quality::RandomState, slot: u32) -> u64 {
+    use std::hash::BuildHasher as _;
+    slots.get(slot as usize).and_then(|slot| slot.key).map_or(0, |key| hasher.hash_one(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::SocketAddr, time::Duration};
+
+    use super::*;
+    use crate::engine::action::Route;
+
+    fn key(port: u16, identifier: u8) -> RequestKey {
+        RequestKey {
+            peer: Peer {
+                address: SocketAddr::from(([127, 0, 0, 1], port)),
+                route: Route { listener: 0, local: None, interface: 0 },
+            },
+            port: Port::Auth,
+            identifier,
+        }
+    }
+
+    fn new_ticket(table: &mut DuplicateTable, now: Now, key: RequestKey, fingerprint: u64) -> Ticket {
+        match table.admit(now, key, Fingerprint(fingerprint)) {
+            Seen::New(ticket) => ticket,
+            other => panic!("expected a new request, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_repeat_is_silent_while_in_progress_and_gets_the_same_octets_afterwards() {
+        let (mut table, now) = (DuplicateTable::new(8), Now::default());
+        let ticket = new_ticket(&mut table, now, key(1, 7), 1);
+        assert!(matches!(table.admit(now, key(1, 7), Fingerprint(1)), Seen::InProgress));
+        table.answer(ticket, b"reply");
+        assert!(matches!(table.admit(now, key(1, 7), Fingerprint(1)), Seen::Answered(b"reply")));
+    }
+
+    #[test]
+    fn another_request_with_the_same_identifier_replaces_the_old_one() {
+        let (mut table, now) = (DuplicateTable::new(8), Now::default());
+        let old = new_ticket(&mut table, now, key(1, 7), 1);
+        let new = new_ticket(&mut table, now, key(1, 7), 2);
+        table.answer(old, b"old");
+        assert!(matches!(table.admit(now, key(1, 7), Fingerprint(2)), Seen::InProgress));
+        table.answer(new, b"new");
+        assert!(matches!(table.admit(now, key(1, 7), Fingerprint(2)), Seen::Answered(b"new")));
+    }
+
+    #[test]
+    fn the_same_octets_from_another_port_are_another_request() {
+        let (mut table, now) = (DuplicateTable::new(8), Now::default());
+        new_ticket(&mut table, now, key(1, 7), 1);
+        new_ticket(&mut table, now, key(2, 7), 1);
+        new_ticket(&mut table, now, key(1, 8), 1);
+    }
+
+    #[test]
+    fn a_reply_is_not_repeated_for_ever() {
+        let (mut table, now) = (DuplicateTable::new(8), Now::default());
+        let ticket = new_ticket(&mut table, now, key(1, 7), 1);
+        table.answer(ticket, b"reply");
+        new_ticket(&mut table, now.advanced(limits::REPLY_LIFETIME), key(1, 7), 1);
+    }
+
+    #[test]
+    fn a_forgotten_request_is_new_again() {
+        let (mut table, now) = (DuplicateTable::new(8), Now::default());
+        let ticket = new_ticket(&mut table, now, key(1, 7), 1);
+        table.forget(ticket);
+        new_ticket(&mut table, now, key(1, 7), 1);
+    }
+
+    #[test]
+    fn when_full_the_oldest_leaves_and_the_table_never_grows() {
+        let (mut table, now) = (DuplicateTable::new(4), Now::default());
+        let tickets: Vec<Ticket> = (0..100).map(|id| new_ticket(&mut table, now, key(1, id), 1)).collect();
+        assert_eq!(table.slots.len(), 4);
+        assert_eq!(table.index.len(), 4);
+        assert_eq!(table.evicted(), 96);
+        table.answer(tickets[0], b"too late");
+        assert!(matches!(table.admit(now, key(1, 99), Fingerprint(1)), Seen::InProgress));
+        new_ticket(&mut table, now.advanced(Duration::from_secs(1)), key(1, 0), 1);
+    }
+}

@@ -4,8 +4,8 @@
 //! their age, and the words in which the engine asks and is answered. It asks nobody itself: `mdm` does, and puts the
 //! answers in here. It knows neither RADIUS nor policy.
 
-pub mod file;
 pub mod directory;
+pub mod file;
 mod fleet;
 pub mod identifier;
 mod join;

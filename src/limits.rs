@@ -77,6 +77,26 @@ pub const BATCH_DATAGRAMS: usize = 64;
 /// Shards of one server.
 pub const SHARDS_MAX: usize = 256;
 
+// --- sockets ---------------------------------------------------------------------------------------------------------
+
+/// Listen addresses of both services together; every shard polls them all.
+pub const LISTENERS_MAX: usize = 64;
+/// Room that each socket asks the kernel for, in octets: some thousand requests, less than a NAS waits even for a slow
+/// shard. When full the kernel drops, and counts.
+pub const SOCKET_RECEIVE_OCTETS: usize = 4 * 1024 * 1024;
+/// Replies that one shard collects before it sends them: all that can be due at one moment. More are lost, counted; the
+/// client's retransmission then draws the stored reply.
+pub const REPLIES_COLLECTED_MAX: usize = PARKED_REQUESTS_MAX + DELAYED_REJECTS_MAX + LISTENERS_MAX * BATCH_DATAGRAMS;
+/// Octets of these replies: 16 MiB, which is nearly 600 for each. More are lost, counted.
+pub const REPLIES_COLLECTED_OCTETS_MAX: usize = 16 * 1024 * 1024;
+/// Octets of collected replies for which a shard keeps its memory after a burst.
+pub const REPLIES_KEPT_OCTETS: usize = 256 * 1024;
+/// How long a shard waits for room in a full send buffer before it counts replies as lost.
+pub const SEND_PATIENCE: Duration = Duration::from_millis(5);
+/// How long a shard leaves the timers of its machine alone after a bug in them, so that a bug that comes with every
+/// call doesn't take the whole core from the packets.
+pub const BUG_PAUSE: Duration = Duration::from_millis(100);
+
 // --- devices ---------------------------------------------------------------------------------------------------------
 
 /// Devices of one MDM server that are kept. When full the newest is not added, and counted.
@@ -115,4 +135,9 @@ const _: () =
 const _: () = assert!(VALUE_OCTETS_MAX == 255 - 2, "the length octet counts type and length");
 const _: () = assert!(REPLY_LIFETIME.as_secs() >= 5 && REPLY_LIFETIME.as_secs() <= 30, "RFC 5080 section 2.2.2");
 const _: () = assert!(BATCH_DATAGRAMS <= 1024, "UIO_MAXIOV");
+const _: () = assert!(SHARDS_MAX <= 256, "an Identifier has 256 values; more shards would never see one");
+const _: () = assert!(LISTENERS_MAX <= u16::MAX as usize, "a listener is numbered with 16 bits");
+const _: () = assert!(REPLIES_COLLECTED_OCTETS_MAX <= u32::MAX as usize, "places of replies are kept in 32 bits");
+const _: () =
+    assert!(REPLIES_KEPT_OCTETS >= BATCH_DATAGRAMS * PACKET_OCTETS_MAX, "one batch of the longest replies fits");
 const _: () = assert!(PASSWORD_OCTETS_MAX.is_multiple_of(16), "a password is hidden in blocks of 16");

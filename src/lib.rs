@@ -11,3 +11,4 @@ pub mod metrics;
 pub mod policy;
 pub mod problem;
 pub mod radius;
+pub mod udp;

@@ -1,0 +1,26 @@
+//! Datagrams in and out: sockets shared by shards, batches, and the threads that drive one machine each.
+//!
+//! Owns sockets, the steering of datagrams to shards, the loop of a shard and the mailboxes through which other threads
+//! reach it. It knows neither RADIUS nor policy: a [`Machine`](crate::engine::action::Machine) gets the octets.
+//!
+//! - [`settings`]: where to listen, with how many shards
+//! - [`socket`]: options, groups of sockets, steering by Identifier, waiting
+//! - [`batch`]: recvmmsg and sendmmsg (elsewhere `portable`)
+//! - [`replies`], [`flush`]: the replies of one batch, collected and sent
+//! - [`error`]: why the sockets can't be had
+
+#[cfg(target_os = "linux")]
+pub mod batch;
+pub mod error;
+pub mod flush;
+#[cfg(any(test, not(target_os = "linux")))]
+pub mod portable;
+pub mod replies;
+pub mod settings;
+pub mod socket;
+
+#[cfg(not(target_os = "linux"))]
+pub use portable as batch;
+
+pub use error::{BindError, ListenCause, StartError};
+pub use settings::Settings;

@@ -1,0 +1,379 @@
+//! The sockets of one listener, one for each shard: [`bind_group`] makes them, [`Readiness`] waits for them.
+//!
+//! Owns their options and the steering of datagrams to shards. Receiving and sending are the work of `batch`.
+//!
+//! One of the two files with `unsafe` code: options that neither std nor socket2 know, and the waiting.
+#![expect(unsafe_code, reason = "options of sockets and poll(2) have no safe wrapper in std or socket2")]
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr, UdpSocket},
+    os::fd::{AsRawFd, RawFd},
+    time::Duration,
+};
+#[cfg(target_os = "linux")]
+use std::{mem, ptr};
+
+use libc::c_int;
+use socket2::{Domain, Protocol, SockAddr, Type};
+
+use crate::engine::action::Port;
+
+/// One socket of one shard.
+#[derive(Debug)]
+pub struct Socket {
+    udp: UdpSocket,
+    listener: u16,
+    port: Port,
+    local: SocketAddr,
+}
+
+/// The sockets of one listener in the order of the shards.
+#[derive(Debug)]
+pub struct Group {
+    /// One for each shard.
+    pub sockets: Vec<Socket>,
+    /// Whether the Identifier chooses the shard. Without it the kernel chooses by the client's address and port, which
+    /// keeps retransmissions together too, but gives all of one NAS to one shard.
+    pub steered: bool,
+}
+
+/// Binds one socket for each of `shards` (1 or more) to `address`; port 0 takes a free one, the same for all.
+///
+/// `listener`: its place in the configuration; `receive_octets`: the receive buffer that each asks for.
+///
+/// The port is ours alone: a second radmit can't join the group and silently take a share of the requests.
+///
+/// # Errors
+/// What the system says; the address may be in use, not ours, not permitted.
+pub fn bind_group(
+    listener: u16,
+    port: Port,
+    address: SocketAddr,
+    shards: usize,
+    receive_octets: usize,
+) -> io::Result<Group> {
+    let bind = |address, sharing| bind(address, sharing, receive_octets);
+    // Bound before it may share its port, the first socket is refused if anybody has the port, even somebody who would
+    // share it. Only then does it let the others in.
+    let first = bind(address, Sharing::Refused)?;
+    let local = first.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
+    let mut raw = vec![first];
+    if shards > 1 {
+        share(&raw)?;
+    }
+    for _ in 1..shards {
+        raw.push(bind(local, Sharing::Allowed)?);
+    }
+    let steered = shards > 1 && raw.first().is_some_and(|first| steer(first, shards).is_ok());
+    let sockets = raw.into_iter().map(|raw| Socket { udp: raw.into(), listener, port, local }).collect();
+    Ok(Group { sockets, steered })
+}
+
+impl Socket {
+    /// The socket of std.
+    #[must_use]
+    pub fn udp(&self) -> &UdpSocket {
+        &self.udp
+    }
+
+    /// Its descriptor.
+    #[must_use]
+    pub fn descriptor(&self) -> RawFd {
+        self.udp.as_raw_fd()
+    }
+
+    /// The place of its listener in the configuration.
+    #[must_use]
+    pub const fn listener(&self) -> u16 {
+        self.listener
+    }
+
+    /// The service it is for.
+    #[must_use]
+    pub const fn port(&self) -> Port {
+        self.port
+    }
+
+    /// Its own address, with the port that it really has.
+    #[must_use]
+    pub const fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The only address it can be asked at; none for a wildcard.
+    #[must_use]
+    pub fn only_address(&self) -> Option<IpAddr> {
+        let ip = self.local.ip();
+        (!ip.is_unspecified()).then_some(ip)
+    }
+
+    /// The receive buffer that the kernel granted, in octets.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn receive_octets(&self) -> io::Result<usize> {
+        let granted = socket2::SockRef::from(&self.udp).recv_buffer_size()?;
+        // Linux tells twice the size: half of it is for its own bookkeeping.
+        Ok(if cfg!(target_os = "linux") { granted / 2 } else { granted })
+    }
+
+    /// Datagrams that the kernel dropped because the receive buffer was full (or their checksum wrong) since the socket
+    /// was bound, modulo 2^32. 0 where the system doesn't tell.
+    ///
+    /// Source: sock(7), SO_MEMINFO. It is exact at any moment; SO_RXQ_OVFL, the other way, tells only with the next
+    /// datagram that is received, and costs every datagram a control message.
+    #[must_use]
+    pub fn kernel_drops(&self) -> u32 {
+        kernel_drops(&self.udp).unwrap_or(0)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sharing {
+    Refused,
+    Allowed,
+}
+
+fn bind(address: SocketAddr, sharing: Sharing, receive_octets: usize) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        // Otherwise the IPv6 wildcard would take the port of the IPv4 wildcard too, and IPv4 clients would come with
+        // mapped addresses.
+        socket.set_only_v6(true)?;
+    }
+    if sharing == Sharing::Allowed {
+        share([&socket])?;
+    }
+    // Asked for before the first datagram can arrive. The kernel grants what net.core.rmem_max allows.
+    socket.set_recv_buffer_size(receive_octets)?;
+    tune(&socket, address)?;
+    socket.bind(&SockAddr::from(address))?;
+    Ok(socket)
+}
+
+#[cfg(target_os = "linux")]
+fn share<'a>(sockets: impl IntoIterator<Item = &'a socket2::Socket>) -> io::Result<()> {
+    sockets.into_iter().try_for_each(|socket| socket.set_reuse_port(true))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn share<'a>(_: impl IntoIterator<Item = &'a socket2::Socket>) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Options of Linux: replies may be fragmented, and the address that was asked is told.
+#[cfg(target_os = "linux")]
+fn tune(socket: &socket2::Socket, address: SocketAddr) -> io::Result<()> {
+    let wildcard = address.ip().is_unspecified();
+    // Without this a reply longer than the path's MTU would be refused (EMSGSIZE) instead of fragmented.
+    if address.is_ipv6() {
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, &libc::IPV6_PMTUDISC_DONT)?;
+        if wildcard {
+            set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, &1)?;
+        }
+    } else {
+        set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, &libc::IP_PMTUDISC_DONT)?;
+        if wildcard {
+            set_option(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, &1)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "the same shape as on Linux")]
+fn tune(_: &socket2::Socket, _: SocketAddr) -> io::Result<()> {
+    Ok(())
+}
+
+/// Lets the Identifier choose the shard.
+///
+/// The kernel's own choice is a hash of addresses and ports, which gives all requests of one NAS socket to one shard.
+/// By the Identifier they spread, and a retransmission, which has the same Identifier (RFC 2865 section 2.5), still
+/// meets the shard that knows its request. A datagram too short to have one goes to shard 0.
+///
+/// To be called when all sockets of the group are bound: the number is the place in the order of binding.
+///
+/// Source: socket(7), SO_ATTACH_REUSEPORT_CBPF.
+#[cfg(target_os = "linux")]
+fn steer(socket: &socket2::Socket, shards: usize) -> io::Result<()> {
+    let shards = u32::try_from(shards).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let instruction = |code: u32, k| libc::sock_filter { code: u16::try_from(code).unwrap_or(0), jt: 0, jf: 0, k };
+    let mut program = [
+        // A = the second octet of the payload
+        instruction(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 1),
+        // A %= shards
+        instruction(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, shards),
+        // return A
+        instruction(libc::BPF_RET | libc::BPF_A, 0),
+    ];
+    let program = libc::sock_fprog { len: 3, filter: program.as_mut_ptr() };
+    set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF, &program)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn steer(_: &socket2::Socket, _: usize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Sets an option. `T` must be what the kernel reads for it: a `c_int`, or the C structure of the option.
+#[cfg(target_os = "linux")]
+fn set_option<T>(socket: &impl AsRawFd, level: c_int, name: c_int, value: &T) -> io::Result<()> {
+    let octets = option_octets::<T>();
+    // SAFETY: `value` points to `octets` readable octets for the whole call, and the kernel only reads them. A
+    // `sock_fprog` points to a program that its caller keeps on the stack meanwhile. A wrong descriptor is an error.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, ptr::from_ref(value).cast(), octets) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(target_os = "linux")]
+fn kernel_drops(socket: &impl AsRawFd) -> Option<u32> {
+    let place = usize::try_from(libc::SK_MEMINFO_DROPS).ok()?;
+    numbers_of_option(socket, libc::SOL_SOCKET, libc::SO_MEMINFO).get(place).copied()
+}
+
+/// The numbers of an option that has up to 16 of them; none if the system doesn't know it.
+#[cfg(target_os = "linux")]
+fn numbers_of_option(socket: &impl AsRawFd, level: c_int, name: c_int) -> Vec<u32> {
+    let mut numbers = [0_u32; 16];
+    let mut octets = option_octets::<[u32; 16]>();
+    // SAFETY: both pointers are to live variables for the whole call, and the kernel writes at most `octets` octets,
+    // which is the size of `numbers`.
+    let result = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), level, name, ptr::from_mut(&mut numbers).cast(), &raw mut octets)
+    };
+    let told = if result == 0 { octets as usize / size_of::<u32>() } else { 0 };
+    numbers.get(..told).unwrap_or_default().to_vec()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn kernel_drops(_: &impl AsRawFd) -> Option<u32> {
+    None
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "options have some octets; the compiler knows how many")]
+#[cfg(target_os = "linux")]
+const fn option_octets<T>() -> libc::socklen_t {
+    assert!(size_of::<T>() <= 1024, "not the value of an option");
+    size_of::<T>() as libc::socklen_t
+}
+
+/// Waits until some of a fixed list of descriptors can be read.
+#[derive(Debug)]
+pub struct Readiness {
+    watched: Vec<libc::pollfd>,
+}
+
+impl Readiness {
+    /// Watches `descriptors`, which the caller keeps open for as long as it waits.
+    #[must_use]
+    pub fn of(descriptors: impl IntoIterator<Item = RawFd>) -> Self {
+        Self { watched: descriptors.into_iter().map(|fd| watch(fd, libc::POLLIN)).collect() }
+    }
+
+    /// Waits until at least one can be read, at most for `timeout`; without one for ever.
+    ///
+    /// Errors of a descriptor count as readable: reading tells them. If the waiting itself fails or is interrupted,
+    /// none is readable.
+    ///
+    /// # Errors
+    /// What the system says, `Interrupted` included.
+    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let result = poll(&mut self.watched, timeout);
+        if result.is_err() {
+            self.watched.iter_mut().for_each(|watched| watched.revents = 0);
+        }
+        result
+    }
+
+    /// Whether the descriptor at `place` of the list could be read.
+    #[must_use]
+    pub fn is_ready(&self, place: usize) -> bool {
+        self.watched.get(place).is_some_and(|watched| watched.revents != 0)
+    }
+}
+
+/// Waits until `socket` takes datagrams to send again, at most for `timeout`. True if it does.
+#[must_use]
+pub fn wait_for_room(socket: &Socket, timeout: Duration) -> bool {
+    let mut watched = [watch(socket.descriptor(), libc::POLLOUT)];
+    poll(&mut watched, Some(timeout)).is_ok() && watched.iter().all(|watched| watched.revents != 0)
+}
+
+const fn watch(fd: RawFd, events: libc::c_short) -> libc::pollfd {
+    libc::pollfd { fd, events, revents: 0 }
+}
+
+#[cfg(target_os = "linux")]
+fn poll(watched: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<()> {
+    // SAFETY: all zeros is a valid timespec; its fields are numbers.
+    let mut limit: libc::timespec = unsafe { mem::zeroed() };
+    if let Some(timeout) = timeout {
+        limit.tv_sec = libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX);
+        limit.tv_nsec = timeout.subsec_nanos().into();
+    }
+    let limit = if timeout.is_some() { ptr::from_ref(&limit) } else { ptr::null() };
+    let count = watched.len() as libc::nfds_t;
+    // SAFETY: `watched` is a live list of `count` pollfd, which the kernel reads and writes
+    // only during the call; `limit` is null or points to a live timespec; a null signal mask changes nothing.
+    let result = unsafe { libc::ppoll(watched.as_mut_ptr(), count, limit, ptr::null()) };
+    if result >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn poll(watched: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<()> {
+    // Rounded up: waking too early would mean to wait again for nothing.
+    let millis =
+        timeout.map_or(-1, |timeout| c_int::try_from(timeout.as_micros().div_ceil(1_000)).unwrap_or(c_int::MAX));
+    let count = libc::nfds_t::try_from(watched.len()).unwrap_or(0);
+    // SAFETY: `watched` is a live list of `count` pollfd, which the kernel reads and writes
+    // only during the call.
+    let result = unsafe { libc::poll(watched.as_mut_ptr(), count, millis) };
+    if result >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replies_longer_than_the_mtu_may_be_fragmented() {
+        for (address, level, name) in [
+            ("0.0.0.0:0", libc::IPPROTO_IP, libc::IP_MTU_DISCOVER),
+            ("127.0.0.1:0", libc::IPPROTO_IP, libc::IP_MTU_DISCOVER),
+            ("[::]:0", libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER),
+            ("[::1]:0", libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER),
+        ] {
+            let group = bind_group(0, Port::Auth, address.parse().unwrap(), 2, 65_536).unwrap();
+            for socket in &group.sockets {
+                assert_eq!(numbers_of_option(&socket.udp, level, name), [0], "IP_PMTUDISC_DONT at {address}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_group_has_one_port_and_the_kernel_steers_it() {
+        let group = bind_group(7, Port::Acct, "127.0.0.1:0".parse().unwrap(), 3, 65_536).unwrap();
+        assert!(group.steered);
+        let [first, second, third] = &group.sockets[..] else { panic!("{group:?}") };
+        assert!(first.local().port() != 0 && first.local() == second.local() && second.local() == third.local());
+        assert_eq!((third.listener(), third.port()), (7, Port::Acct));
+    }
+
+    #[test]
+    fn the_receive_buffer_is_what_was_asked_for() {
+        let group = bind_group(0, Port::Auth, "127.0.0.1:0".parse().unwrap(), 1, 50_000).unwrap();
+        assert_eq!(group.sockets[0].receive_octets().unwrap(), 50_000);
+    }
+
+    #[test]
+    fn waiting_ends_with_its_timeout_and_nothing_is_ready_then() {
+        let group = bind_group(0, Port::Auth, "127.0.0.1:0".parse().unwrap(), 1, 65_536).unwrap();
+        let mut ready = Readiness::of([group.sockets[0].descriptor()]);
+        ready.wait(Some(Duration::from_millis(1))).unwrap();
+        assert!(!ready.is_ready(0) && !ready.is_ready(1));
+        assert!(wait_for_room(&group.sockets[0], Duration::from_secs(1)));
+    }
+}

@@ -1,0 +1,251 @@
+//! All shards together: [`Udp`] has the sockets, [`Running`] the threads.
+//!
+//! Owns the order of a start (sockets first, so that a port that can't be had is known before anything else runs) and of
+//! a stop. What a shard does stands in `shard`.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Weak},
+    thread::{self, JoinHandle},
+};
+
+use crate::{
+    clock::Mono,
+    engine::action::{Machine, Port},
+    limits,
+    metrics::udp::ShardCells,
+};
+
+use super::{
+    error::{BindError, ListenCause, StartError},
+    mailbox::Mailbox,
+    settings::Settings,
+    shard::Shard,
+    socket::{Socket, bind_group},
+};
+
+/// Bound sockets that nobody reads yet. What arrives meanwhile waits in the kernel.
+#[derive(Debug)]
+pub struct Udp {
+    listeners: Vec<Listener>,
+    /// By shard, then by listener.
+    sockets: Vec<Vec<Arc<Socket>>>,
+    mailboxes: Vec<Arc<Mailbox>>,
+    cells: Vec<Arc<ShardCells>>,
+    steered: bool,
+}
+
+/// One address that is listened on. Its place in the list is [`Route::listener`](crate::engine::action::Route).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The service.
+    pub port: Port,
+    /// The address, with the port that it really has.
+    pub address: SocketAddr,
+}
+
+impl Udp {
+    /// Binds every address of `settings` once for each shard: authentication first, then accounting, in their order.
+    ///
+    /// # Errors
+    /// The first address that can't be had, with what to do about it.
+    pub fn bind(settings: &Settings) -> Result<Self, BindError> {
+        let wanted: Vec<_> = (settings.auth_listen.iter().map(|address| (Port::Auth, *address)))
+            .chain(settings.acct_listen.iter().map(|address| (Port::Acct, *address)))
+            .collect();
+        let shards = settings.shards();
+        refuse_impossible(&wanted, shards)?;
+        let cells: Vec<_> = (0..shards).map(|_| Arc::<ShardCells>::default()).collect();
+        let mailboxes =
+            cells.iter().map(|cells| Mailbox::new(Arc::clone(cells)).map(Arc::new)).collect::<Result<_, _>>();
+        let mut udp = Self {
+            listeners: Vec::with_capacity(wanted.len()),
+            sockets: (0..shards).map(|_| Vec::with_capacity(wanted.len())).collect(),
+            mailboxes: mailboxes.map_err(BindError::Waker)?,
+            cells,
+            steered: true,
+        };
+        for (place, (port, address)) in (0..).zip(wanted) {
+            let group = bind_group(place, port, address, shards, settings.receive_octets)
+                .map_err(|source| BindError::Listen { port, address, cause: ListenCause::of(&source), source })?;
+            udp.steered &= group.steered || shards == 1;
+            udp.listeners.extend(group.sockets.first().map(|socket| Listener { port, address: socket.local() }));
+            for (shard, socket) in udp.sockets.iter_mut().zip(group.sockets) {
+                shard.push(Arc::new(socket));
+            }
+        }
+        Ok(udp)
+    }
+
+    /// How many shards there are, and so how many machines [`run`](Self::run) needs.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// What is listened on, in the order of [`Route::listener`](crate::engine::action::Route).
+    #[must_use]
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// The mailbox of each shard, in their order.
+    #[must_use]
+    pub fn mailboxes(&self) -> &[Arc<Mailbox>] {
+        &self.mailboxes
+    }
+
+    /// What each shard counts, in their order.
+    #[must_use]
+    pub fn cells(&self) -> &[Arc<ShardCells>] {
+        &self.cells
+    }
+
+    /// What the kernel drops.
+    #[must_use]
+    pub fn kernel_drops(&self) -> KernelDrops {
+        KernelDrops(self.sockets.iter().flatten().map(Arc::downgrade).collect())
+    }
+
+    /// Whether the Identifier chooses the shard. False on kernels that can't; everything works then, but all requests
+    /// of one NAS socket go to one shard.
+    #[must_use]
+    pub const fn is_steered(&self) -> bool {
+        self.steered
+    }
+
+    /// The smallest receive buffer that the kernel granted, in octets. If it is less than asked for, `net.core.rmem_max`
+    /// is too low.
+    #[must_use]
+    pub fn receive_octets(&self) -> usize {
+        self.sockets.iter().flatten().filter_map(|socket| socket.receive_octets().ok()).min().unwrap_or(0)
+    }
+
+    /// Starts one thread for each shard, named `radmit-shard-N`. `machines`: one for each shard, in their order.
+    ///
+    /// # Errors
+    /// Not as many machines as shards, or no thread. No thread runs then.
+    pub fn run(self, machines: Vec<Box<dyn Machine + Send>>) -> Result<Running, StartError> {
+        if machines.len() != self.shards() {
+            return Err(StartError::Machines { given: machines.len(), shards: self.shards() });
+        }
+        let kernel_drops = self.kernel_drops();
+        let Self { listeners, sockets, mailboxes, cells, .. } = self;
+        let mut running = Running { listeners, mailboxes, cells, kernel_drops, threads: Vec::new() };
+        let parts = sockets.into_iter().zip(&running.mailboxes).zip(&running.cells).zip(machines);
+        for (number, (((sockets, mailbox), cells), machine)) in parts.enumerate() {
+            let shard = Shard::new(sockets, Arc::clone(mailbox), Arc::clone(cells), machine);
+            let thread = thread::Builder::new().name(format!("radmit-shard-{number}")).spawn(move || shard.run());
+            match thread {
+                Ok(thread) => running.threads.push(thread),
+                Err(source) => {
+                    running.stop(Mono::from_nanos(i64::MIN));
+                    running.join();
+                    return Err(StartError::Thread(source));
+                }
+            }
+        }
+        Ok(running)
+    }
+}
+
+/// Refuses what can't work whatever the system says.
+fn refuse_impossible(wanted: &[(Port, SocketAddr)], shards: usize) -> Result<(), BindError> {
+    if wanted.len() > limits::LISTENERS_MAX {
+        return Err(BindError::TooManyListeners { given: wanted.len() });
+    }
+    if shards > limits::SHARDS_MAX {
+        return Err(BindError::TooManyShards { given: shards });
+    }
+    for (place, (_, first)) in wanted.iter().enumerate() {
+        if let Some((_, second)) = wanted.iter().skip(place + 1).find(|(_, second)| overlap(*first, *second)) {
+            return Err(BindError::Overlap { first: *first, second: *second });
+        }
+    }
+    Ok(())
+}
+
+fn overlap(first: SocketAddr, second: SocketAddr) -> bool {
+    let covered = first == second || first.ip().is_unspecified() || second.ip().is_unspecified();
+    first.port() != 0 && first.port() == second.port() && first.is_ipv4() == second.is_ipv4() && covered
+}
+
+/// Shards at work. If it is dropped they are told to end at once, and not waited for.
+pub struct Running {
+    listeners: Vec<Listener>,
+    mailboxes: Vec<Arc<Mailbox>>,
+    cells: Vec<Arc<ShardCells>>,
+    kernel_drops: KernelDrops,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// What is listened on, in the order of [`Route::listener`](crate::engine::action::Route).
+    #[must_use]
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// The mailbox of each shard, in their order.
+    #[must_use]
+    pub fn mailboxes(&self) -> &[Arc<Mailbox>] {
+        &self.mailboxes
+    }
+
+    /// What each shard counts, in their order.
+    #[must_use]
+    pub fn cells(&self) -> &[Arc<ShardCells>] {
+        &self.cells
+    }
+
+    /// What the kernel drops.
+    #[must_use]
+    pub const fn kernel_drops(&self) -> &KernelDrops {
+        &self.kernel_drops
+    }
+
+    /// How many shards still work. Fewer than there are, while nobody stopped them, is a bug: the health page tells it.
+    #[must_use]
+    pub fn shards_alive(&self) -> usize {
+        self.threads.iter().filter(|thread| !thread.is_finished()).count()
+    }
+
+    /// Tells all shards to take nothing new, to answer what waits, and to end at `until` at the latest.
+    pub fn stop(&self, until: Mono) {
+        for mailbox in &self.mailboxes {
+            mailbox.stop(until);
+        }
+    }
+
+    /// Waits until all shards have ended after [`stop`](Self::stop). Returns how many ended by a bug of their loop.
+    pub fn join(mut self) -> usize {
+        std::mem::take(&mut self.threads).into_iter().map(|thread| usize::from(thread.join().is_err())).sum()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop(Mono::from_nanos(i64::MIN));
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("listeners", &self.listeners).finish_non_exhaustive()
+    }
+}
+
+/// Asks the kernel how many datagrams it dropped before a shard saw them.
+///
+/// Doesn't keep the sockets open: those of a shard close when it ends, and their numbers go with them.
+#[derive(Clone, Debug)]
+pub struct KernelDrops(Arc<[Weak<Socket>]>);
+
+impl KernelDrops {
+    /// The number since the sockets were bound.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().filter_map(Weak::upgrade).map(|socket| u64::from(socket.kernel_drops())).sum()
+    }
+}

@@ -10,10 +10,12 @@
 //! - [`socket`]: options, groups of sockets, steering by Identifier, waiting
 //! - [`batch`]: recvmmsg and sendmmsg (elsewhere `portable`)
 //! - [`replies`], [`flush`]: the replies of one batch, collected and sent
+//! - [`echo`]: the yardstick of the benches
 //! - [`error`]: why the sockets can't be had
 
 #[cfg(target_os = "linux")]
 pub mod batch;
+pub mod echo;
 pub mod error;
 pub mod flush;
 pub mod mailbox;

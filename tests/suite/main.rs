@@ -4,3 +4,10 @@
 
 mod radius_oracle;
 mod radius_vectors;
+//! All integration tests, linked into one program.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that can't go on panics; the exception in .clippy.toml covers test functions only"
+)]
+
+mod udp;

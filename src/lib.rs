@@ -1,4 +1,4 @@
-//! radmit decides who gets onto a company's network.
+#![doc = include_str!("README.md")]
 
 pub mod clock;
 pub mod device;

@@ -296,6 +296,11 @@ impl<'t> Value<'t> {
         problems.warning(code, Some(self.place()), message);
     }
 
+    /// Reports a hint at the value.
+    pub fn hint(&self, problems: &mut Problems, code: &'static str, message: impl Into<String>) {
+        problems.hint(code, Some(self.place()), message);
+    }
+
     /// Reports an error at the key.
     pub fn error_at_key(&self, problems: &mut Problems, code: &'static str, message: impl Into<String>) {
         problems.error(code, Some(self.key_place()), message);

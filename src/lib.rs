@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 pub mod clock;
+pub mod config;
 pub mod device;
 pub mod dictionary;
 pub mod document;

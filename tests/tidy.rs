@@ -242,7 +242,7 @@ const RULES: [Rule; 9] = [
 
 /// Files that are written by the program itself: their path, and what must stand in them.
 fn generated() -> Vec<(&'static str, String)> {
-    Vec::new()
+    vec![("src/config/README.md", radmit::config::reference::markdown())]
 }
 
 fn root() -> &'static Path {

@@ -1,0 +1,250 @@
+//! The configuration as plain values: what [`super::file::load`] gives.
+//!
+//! Owns the shapes of what no other folder has settings for. What a value may be is said where it is read.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use jiff::tz::TimeZone;
+use zeroize::Zeroizing;
+
+use crate::{
+    mdm::settings::Settings as MdmSettings,
+    policy::facts::DeviceIdSource,
+    problem::{Place, Problems, did_you_mean},
+    radius::secret::Secret,
+};
+
+use super::shapes::{MabPassword, MacFrom, MessageAuthenticatorMode, Network};
+
+/// Everything that stands in `radmit.toml` and `conf.d`.
+#[derive(Debug)]
+pub struct Configuration {
+    /// The files that were read, the first one first.
+    pub files: Vec<PathBuf>,
+    /// SHA-256 over these files, in hexadecimal, the first 16 digits: which configuration this is.
+    pub hash: String,
+    /// `[server]`.
+    pub server: Server,
+    /// `[[client]]`, in the order of the files.
+    pub clients: Vec<Client>,
+    /// `[[mdm]]`, in the order of the files, disabled ones too.
+    pub mdm: Vec<MdmServer>,
+    /// `[eap-tls]`; without it EAP is not offered.
+    pub eap_tls: Option<EapTls>,
+    /// `[log]`.
+    pub log: Log,
+    /// `[metrics]`.
+    pub metrics: Metrics,
+}
+
+impl Configuration {
+    /// Reports clients whose vendor is not among `known`. Which vendors there are is known only when policies are read.
+    pub fn check_vendors<'v>(&self, known: impl IntoIterator<Item = &'v str> + Clone, problems: &mut Problems) {
+        for client in &self.clients {
+            if !known.clone().into_iter().any(|vendor| vendor == &*client.vendor.text) {
+                let nearest = did_you_mean(&client.vendor.text, known.clone());
+                let advice = if nearest.is_empty() {
+                    format!("; there are: {}", known.clone().into_iter().collect::<Vec<_>>().join(", "))
+                } else {
+                    nearest
+                };
+                let message = format!("unknown vendor \"{}\"{advice}", client.vendor.text);
+                problems.error("unknown-vendor", Some(client.vendor.place.clone()), message);
+            }
+        }
+    }
+
+    /// Reports attributes in `device-id-attributes` that `is_known` does not know. The dictionaries say which there are.
+    pub fn check_attributes(&self, is_known: impl Fn(&str) -> bool, problems: &mut Problems) {
+        for name in self.mdm.iter().flat_map(|server| &server.device_id_attributes) {
+            if !is_known(&name.text) {
+                let message = format!("unknown attribute \"{}\"; write its name as in the dictionaries", name.text);
+                problems.error("unknown-attribute", Some(name.place.clone()), message);
+            }
+        }
+    }
+}
+
+/// A name that another folder must know, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The name.
+    pub text: Box<str>,
+    /// Its place.
+    pub place: Place,
+}
+
+/// `[server]`.
+#[derive(Debug)]
+pub struct Server {
+    /// Where Access-Requests come in.
+    pub auth_listen: Vec<SocketAddr>,
+    /// Where Accounting-Requests come in; none: nowhere.
+    pub acct_listen: Vec<SocketAddr>,
+    /// Threads; 0 means one for each core.
+    pub shards: usize,
+    /// The folder of policies.
+    pub policies: PathBuf,
+    /// The folder of the operator's dictionaries, if there is one.
+    pub dictionaries: Option<PathBuf>,
+    /// The folder of what survives a restart.
+    pub state_dir: PathBuf,
+    /// When an answer must have left, counted from arrival.
+    pub decision_deadline: Duration,
+    /// How long a reject is held back.
+    pub reject_delay: Duration,
+    /// For `time.*` facts.
+    pub zone: TimeZone,
+}
+
+/// One `[[client]]`.
+#[derive(Debug)]
+pub struct Client {
+    /// Its name in policies, logs and metrics; unique.
+    pub name: Box<str>,
+    /// Where it stands.
+    pub place: Place,
+    /// The addresses it may send from.
+    pub networks: Vec<Network>,
+    /// The shared secret.
+    pub secret: Secret,
+    /// How attributes are written for it.
+    pub vendor: Named,
+    /// Its groups.
+    pub groups: Vec<Box<str>>,
+    /// What is asked of its Message-Authenticator.
+    pub message_authenticator: MessageAuthenticatorMode,
+    /// Whether it has authenticated devices itself and may ask for authorization only.
+    pub trust_authorize_only: bool,
+    /// Which password a MAC bypass must carry.
+    pub mab_password: MabPassword,
+    /// Which attribute names the MAC.
+    pub mac_from: MacFrom,
+    /// When an answer must have left; the server's if the client has none of its own.
+    pub decision_deadline: Duration,
+}
+
+/// One `[[mdm]]`.
+#[derive(Debug)]
+pub struct MdmServer {
+    /// Where it stands.
+    pub place: Place,
+    /// What `mdm` needs to ask it.
+    pub settings: MdmSettings,
+    /// Which identities are tried, in this order.
+    pub identifiers: Vec<DeviceIdSource>,
+    /// The attributes in which `attribute` looks.
+    pub device_id_attributes: Vec<Named>,
+}
+
+/// `[eap-tls]`.
+#[derive(Clone, Debug)]
+pub struct EapTls {
+    /// The server's certificate with its chain, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub private_key: PathBuf,
+    /// Who may issue client certificates, PEM.
+    pub client_ca: Vec<PathBuf>,
+    /// Their revocation lists, PEM or DER.
+    pub crl: Vec<PathBuf>,
+    /// Whether a missing or expired list rejects.
+    pub crl_failure: CrlFailure,
+    /// Octets of one EAP-TLS fragment.
+    pub fragment_size: usize,
+    /// The newest TLS version that is offered.
+    pub tls_max: TlsVersion,
+    /// How long a session may be resumed; zero is off.
+    pub session_lifetime: Duration,
+}
+
+/// What happens to a client certificate whose issuer has no valid revocation list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrlFailure {
+    /// It is rejected.
+    Closed,
+    /// It is taken as not revoked.
+    Open,
+}
+
+/// TLS versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// 1.2
+    Tls12,
+    /// 1.3
+    Tls13,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How the program's own log is written.
+    pub format: LogFormat,
+    /// From which level on.
+    pub level: LogLevel,
+    /// Where the decision log goes.
+    pub decisions: Decisions,
+}
+
+/// How the program's own log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// From which level on the program's own log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// What an admin must mend.
+    Error,
+    /// What may become an error.
+    Warn,
+    /// What happened.
+    Info,
+    /// What the parts did.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// The name in the file, which filters of `tracing` also know.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// Where the decision log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decisions {
+    /// Standard output.
+    Stdout,
+    /// Nowhere.
+    Off,
+    /// A file.
+    File(PathBuf),
+}
+
+/// `[metrics]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metrics {
+    /// Where the metrics and health pages are; none: nowhere.
+    pub listen: Option<SocketAddr>,
+}
+
+/// A password as it was read.
+pub type Password = Zeroizing<Vec<u8>>;
+
+/// The files behind the configuration, kept for secrets that are read again at each use.
+pub(super) type SharedFiles = Arc<dyn super::files::Files>;

@@ -16,8 +16,8 @@ const MORE: u8 = 0x80;
 /// How a vendor writes type and length of its attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct VendorFormat {
-    type_octets: usize,
-    length_octets: usize,
+    type_octets: u8,
+    length_octets: u8,
     has_continuation: bool,
 }
 
@@ -38,12 +38,40 @@ impl VendorFormat {
         if has_continuation && (type_octets != 1 || length_octets != 1) {
             return None;
         }
-        Some(Self { type_octets: type_octets as usize, length_octets: length_octets as usize, has_continuation })
+        Some(Self { type_octets, length_octets, has_continuation })
+    }
+
+    /// Octets of the type.
+    #[must_use]
+    pub const fn type_octets(self) -> usize {
+        self.type_octets as usize
+    }
+
+    /// Octets of the length; with none a value takes all that is left.
+    #[must_use]
+    pub const fn length_octets(self) -> usize {
+        self.length_octets as usize
+    }
+
+    /// Whether an octet after the length says that the value goes on in the next attribute.
+    #[must_use]
+    pub const fn has_continuation(self) -> bool {
+        self.has_continuation
+    }
+
+    /// The largest number of an attribute.
+    #[must_use]
+    pub const fn kind_max(self) -> u32 {
+        match self.type_octets {
+            1 => u8::MAX as u32,
+            2 => u16::MAX as u32,
+            _ => u32::MAX,
+        }
     }
 
     /// Octets in front of a value. The length that is written counts them too.
     const fn header_octets(self) -> usize {
-        self.type_octets + self.length_octets + self.has_continuation as usize
+        self.type_octets() + self.length_octets() + self.has_continuation as usize
     }
 }
 
@@ -110,8 +138,8 @@ impl<'a> Iterator for VendorAttributes<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let (kind, behind_kind) = self.rest.split_at_checked(self.format.type_octets)?;
-        let (length, behind_length) = behind_kind.split_at_checked(self.format.length_octets)?;
+        let (kind, behind_kind) = self.rest.split_at_checked(self.format.type_octets())?;
+        let (length, behind_length) = behind_kind.split_at_checked(self.format.length_octets())?;
         let length = if length.is_empty() { self.rest.len() } else { number(length) as usize };
         let is_continued = self.format.has_continuation && behind_length.first()? & MORE != 0;
         let (attribute, rest) = self.rest.split_at_checked(length)?;
@@ -142,7 +170,7 @@ pub fn encode(
 ) -> Result<(), Full> {
     let kind_octets = vendor_kind.to_be_bytes();
     let (unused, kind_octets) =
-        kind_octets.split_at_checked(kind_octets.len() - format.type_octets).ok_or(Full::TypeUnfit)?;
+        kind_octets.split_at_checked(kind_octets.len() - format.type_octets()).ok_or(Full::TypeUnfit)?;
     if unused.iter().any(|octet| *octet != 0) {
         return Err(Full::TypeUnfit);
     }
@@ -159,7 +187,7 @@ pub fn encode(
         content.extend_from_slice(kind_octets);
         let length = u16::try_from(format.header_octets() + part.len()).map_err(|_| Full::ValueTooLong)?;
         let length = length.to_be_bytes();
-        content.extend_from_slice(length.get(length.len() - format.length_octets..).unwrap_or_default());
+        content.extend_from_slice(length.get(length.len() - format.length_octets()..).unwrap_or_default());
         if format.has_continuation {
             content.push(if parts.peek().is_some() { MORE } else { 0 });
         }

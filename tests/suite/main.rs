@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has to fail")]
 
+mod debian_dictionaries;
 mod radius_oracle;
 mod radius_vectors;
 //! All integration tests, linked into one program.

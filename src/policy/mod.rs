@@ -5,3 +5,5 @@
 
 pub mod decision;
 pub mod facts;
+pub mod template;
+pub mod text_place;

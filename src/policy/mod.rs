@@ -5,5 +5,6 @@
 
 pub mod decision;
 pub mod facts;
+pub mod profile;
 pub mod template;
 pub mod text_place;

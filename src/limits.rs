@@ -49,6 +49,19 @@ pub const CONDITION_DEPTH_MAX: usize = 16;
 pub const REGEX_OCTETS_MAX: usize = 256 * 1024;
 /// Entries of all lists together.
 pub const LIST_ENTRIES_MAX: usize = 1_000_000;
+/// Rules of one ACL and family. Switches hold a few thousand on all their ports together.
+pub const ACL_RULES_MAX: usize = 2_000;
+/// Ports behind one `eq` of an ACL: IOS takes no more.
+pub const ACL_PORTS_MAX: usize = 10;
+/// Characters of an ACL's name: with everything around it, it must fit into a User-Name.
+pub const ACL_NAME_CHARACTERS_MAX: usize = 64;
+/// ACLs that can be downloaded, with those of earlier policies. When full those of earlier policies are dropped.
+pub const DOWNLOADS_MAX: usize = 10_000;
+/// Vendor tables, compiled in and of the operator together.
+pub const VENDORS_MAX: usize = 200;
+/// Octets that a plan leaves for what the engine adds to a reply: Message-Authenticator (18), Class (about 40),
+/// User-Name, the keys of EAP-TLS (116) and the client's Proxy-States.
+pub const REPLY_OCTETS_RESERVED: usize = 512;
 
 // --- engine ----------------------------------------------------------------------------------------------------------
 

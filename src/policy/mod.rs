@@ -3,6 +3,7 @@
 //! Owns the language of `policies/*.toml`: reading, checking, compiling, evaluating, testing and explaining it. It opens
 //! no files, asks no clock and knows nothing of how facts are found out.
 
+pub mod acl;
 pub mod decision;
 pub mod facts;
 pub mod profile;

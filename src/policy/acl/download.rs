@@ -1,0 +1,195 @@
+//! ACLs that a client fetches in an exchange of its own, as Cisco's switches do.
+//!
+//! Owns their names, their parts, and which of them can still be fetched after a reload. Recognising and answering the
+//! request is the engine's matter: everything here is a pure function of its arguments.
+//! Source: Cisco ASA 5500 Series Configuration Guide, "Configuring an External RADIUS Server", downloadable ACLs.
+
+use std::{collections::HashMap, fmt::Write, ops::Range, sync::Arc, time::Duration};
+
+use aws_lc_rs::digest;
+
+use super::rule::{Family, Rule};
+use crate::{clock::Mono, limits};
+
+/// The beginning of the names by which clients ask for ACLs.
+pub const NAME_PREFIX: &str = "#ACSACL#-";
+
+/// The pair that every such request carries.
+const EVENT_PAIR: &[u8] = b"aaa:event=acl-download";
+
+/// The first 8 hexadecimal digits of the SHA-256 of the rules, joined by line feeds.
+///
+/// A name with it changes exactly when the rules change, so that clients fetch an ACL again only then, and a policy
+/// that is rolled back finds the old ACL still in their memory.
+#[must_use]
+pub fn content_hash(rules: &[Rule]) -> String {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    for (index, rule) in rules.iter().enumerate() {
+        if index > 0 {
+            hash.update(b"\n");
+        }
+        hash.update(rule.text.as_bytes());
+    }
+    let mut text = String::new();
+    for octet in hash.finish().as_ref().iter().take(4) {
+        // A string takes everything.
+        let _ = write!(text, "{octet:02x}");
+    }
+    text
+}
+
+/// One family of an ACL, ready to be fetched.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Download {
+    /// The name by which the client asks for it, in the place of a user's.
+    pub name: Box<str>,
+    /// The ACL's name in the policy.
+    pub acl: Arc<str>,
+    /// The family of the rules.
+    pub family: Family,
+    octets: Box<[u8]>,
+    /// Where each attribute ends.
+    ends: Box<[usize]>,
+}
+
+/// The next attributes of a [`Download`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DownloadPart<'a> {
+    /// Whole attributes.
+    pub octets: &'a [u8],
+    /// The first attribute of the next part; none if this is the last. It goes into the State of an Access-Challenge.
+    pub next: Option<usize>,
+}
+
+impl Download {
+    /// `octets`: whole attributes, one for each rule in order, that end at `ends`.
+    #[must_use]
+    pub fn new(name: impl Into<Box<str>>, acl: Arc<str>, family: Family, octets: Vec<u8>, ends: Vec<usize>) -> Self {
+        Self { name: name.into(), acl, family, octets: octets.into(), ends: ends.into() }
+    }
+
+    /// As many attributes from number `from` on as fit into `room` octets.
+    ///
+    /// Nothing if `from` is not the number of an attribute, or not even one fits.
+    #[must_use]
+    pub fn part(&self, from: usize, room: usize) -> Option<DownloadPart<'_>> {
+        let start = match from.checked_sub(1) {
+            None => 0,
+            Some(before) => *self.ends.get(before)?,
+        };
+        let rest = self.ends.get(from..)?;
+        let fit = rest.iter().take_while(|end| **end - start <= room).count();
+        let end = *rest.get(fit.checked_sub(1)?)?;
+        let next = (from + fit < self.ends.len()).then_some(from + fit);
+        Some(DownloadPart { octets: self.octets.get(start..end)?, next })
+    }
+
+    /// How many attributes there are.
+    #[must_use]
+    pub fn attributes(&self) -> Range<usize> {
+        0..self.ends.len()
+    }
+
+    /// All attributes.
+    #[must_use]
+    pub fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+/// What a request wants, by its User-Name and its Cisco-AVPairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DownloadRequest<'a> {
+    /// It is none of ours.
+    None,
+    /// An ACL by its full name.
+    Name(&'a str),
+    /// It has such a name, but not the pair that says what it is for.
+    NoEvent,
+}
+
+/// Recognises the request for an ACL. It must also carry a valid Message-Authenticator, which is not looked at here.
+pub fn recognise<'a, 'p>(user_name: &'a [u8], mut pairs: impl Iterator<Item = &'p [u8]>) -> DownloadRequest<'a> {
+    if !user_name.starts_with(NAME_PREFIX.as_bytes()) {
+        return DownloadRequest::None;
+    }
+    match std::str::from_utf8(user_name) {
+        Ok(name) if pairs.any(|pair| pair == EVENT_PAIR) => DownloadRequest::Name(name),
+        _ => DownloadRequest::NoEvent,
+    }
+}
+
+/// Every ACL that can be fetched: those of the policy, and for a while those that an earlier one named.
+#[derive(Debug, Default)]
+pub struct Downloads {
+    by_name: HashMap<Box<str>, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    download: Arc<Download>,
+    /// Until when an outdated one can be fetched.
+    until: Option<Mono>,
+}
+
+/// Why an ACL can't be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DownloadError {
+    /// No ACL of the policy has that name.
+    UnknownAcl,
+    /// The policy has that ACL, but with other rules.
+    OutdatedAcl,
+}
+
+impl Downloads {
+    /// Those of a policy.
+    #[must_use]
+    pub fn new(downloads: impl IntoIterator<Item = Arc<Download>>) -> Self {
+        let entry = |download: Arc<Download>| (download.name.clone(), Entry { download, until: None });
+        Self { by_name: downloads.into_iter().map(entry).collect() }
+    }
+
+    /// Keeps what `previous` had and these don't, for `keep` from now: a client may have been told of it just before
+    /// a reload. Beyond the bound nothing more is kept.
+    #[must_use]
+    pub fn after(mut self, previous: &Self, now: Mono, keep: Duration) -> Self {
+        for (name, entry) in &previous.by_name {
+            let until = entry.until.unwrap_or_else(|| now.plus(keep));
+            if until <= now || self.by_name.contains_key(name) || self.by_name.len() >= limits::DOWNLOADS_MAX {
+                continue;
+            }
+            self.by_name.insert(name.clone(), Entry { download: Arc::clone(&entry.download), until: Some(until) });
+        }
+        self
+    }
+
+    /// The ACL of this full name.
+    ///
+    /// # Errors
+    /// [`DownloadError`], each to be rejected with its own reason.
+    pub fn find(&self, name: &str, now: Mono) -> Result<&Arc<Download>, DownloadError> {
+        match self.by_name.get(name) {
+            Some(entry) if entry.until.is_none_or(|until| now < until) => Ok(&entry.download),
+            _ => Err(self.why_not(name)),
+        }
+    }
+
+    fn why_not(&self, name: &str) -> DownloadError {
+        let without_hash = |name: &str| name.rsplit_once('-').map(|(before, _)| before.to_owned());
+        let wanted = without_hash(name);
+        let is_known = wanted.is_some() && self.by_name.keys().any(|known| without_hash(known) == wanted);
+        if is_known { DownloadError::OutdatedAcl } else { DownloadError::UnknownAcl }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+}

@@ -9,3 +9,4 @@ pub mod facts;
 pub mod profile;
 pub mod template;
 pub mod text_place;
+pub mod vendor;

@@ -7,6 +7,7 @@ pub mod acl;
 pub mod decision;
 pub mod facts;
 pub mod profile;
+pub mod reply_plan;
 pub mod template;
 pub mod text_place;
 pub mod vendor;

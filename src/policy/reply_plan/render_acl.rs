@@ -1,0 +1,241 @@
+//! The ACLs of a plan, in the form that the vendor or the profile chooses.
+//!
+//! Owns names, inline rules and downloads. The text of a rule was checked when the ACL was read.
+
+use std::sync::Arc;
+
+use super::{
+    build::report_once,
+    express::{Filling, Render},
+};
+use crate::{
+    policy::{
+        acl::{Acl, Acls, Download, Family, Rule, download::content_hash},
+        profile::{AclForm, Placed, Setting},
+        vendor::{AttributeTemplate, DownloadForm, InlineForm, NameForm},
+    },
+    problem::Place,
+};
+
+/// Adds the ACLs of the profile. The result: what the client will fetch.
+pub(super) fn render(render: &mut Render<'_>, acls: &Acls) -> Vec<Arc<Download>> {
+    let (profile, vendor) = (render.profile, render.vendor);
+    let Some(first) = profile.acls.values.first() else { return Vec::new() };
+    let Some(default) = vendor.acl.default else {
+        let advice = "leave it out, or add optional = [\"acl\"] to the profile to leave it out where it can't be sent";
+        render.inexpressible(Setting::Acl, &first.place, "there is no way to express \"acl\"", advice);
+        return Vec::new();
+    };
+    let form = profile.acl_form.as_ref().map_or(default, |form| form.value);
+    let problems_before = render.problems.iter().count();
+    let mut downloads = Vec::new();
+    let acl = &vendor.acl;
+    match (form, &acl.name, &acl.inline, &acl.download) {
+        (AclForm::Name, Some(form), ..) => by_name(render, form),
+        (AclForm::Inline, _, Some(form), _) => inline(render, form, acls),
+        (AclForm::Download, .., Some(form)) => downloads = by_download(render, form, acls),
+        _ => {
+            let known: Vec<&str> = acl.known().into_iter().map(AclForm::name).collect();
+            let place = profile.acl_form.as_ref().map_or(&first.place, |form| &form.place);
+            let what = format!("ACLs can't be sent in the form \"{}\"", form.name());
+            render.inexpressible(Setting::Acl, place, &what, &format!("there are: {}", known.join(", ")));
+            return Vec::new();
+        }
+    }
+    if render.problems.iter().count() == problems_before {
+        render.summary.acl = profile.acls.values.iter().map(|acl| acl.value.clone()).collect();
+    }
+    downloads
+}
+
+fn by_name(render: &mut Render<'_>, form: &NameForm) {
+    let profile = render.profile;
+    for (index, acl) in profile.acls.values.iter().enumerate() {
+        if form.count_max.is_some_and(|max| index >= max) {
+            let what = format!("a reply can name at most {index} ACL");
+            render.inexpressible(Setting::Acl, &acl.place, &what, "name one of them only");
+            return;
+        }
+        if let Some(max) = form.characters_max.filter(|max| acl.value.chars().count() > *max) {
+            let what = format!("names of ACLs have at most {max} characters");
+            render.inexpressible(Setting::Acl, &acl.place, &what, "shorten it there and here");
+            return;
+        }
+        render.send(&form.send, &acl.place, |_| Some(Filling::text(&acl.value)));
+    }
+}
+
+/// The ACL of this name; an unknown one is reported.
+fn find<'a>(render: &mut Render<'_>, name: &Placed<Box<str>>, acls: &'a Acls) -> Option<&'a Arc<Acl>> {
+    let found = acls.find(&name.value);
+    if found.is_none() {
+        let near = acls.did_you_mean(&name.value);
+        let advice = if near.is_empty() {
+            format!("; write [acl.{}], or acl-form = \"name\" if it stands on the client", name.value)
+        } else {
+            near
+        };
+        let message = format!("unknown ACL \"{}\"{advice}", name.value);
+        report_once(render.problems, "unknown-acl", Some(&name.place), message);
+    }
+    found
+}
+
+fn inline(render: &mut Render<'_>, form: &InlineForm, acls: &Acls) {
+    let mut found = Vec::new();
+    for name in &render.profile.acls.values {
+        found.extend(find(render, name, acls).map(|acl| (acl, &name.place)));
+    }
+    // All or nothing: an ACL with a rule missing in its middle may let pass what it should not.
+    let mut families = Vec::new();
+    for family in Family::ALL {
+        let Some(lines) = lines_of_family(render, form, family, &found) else { return };
+        families.push((family, lines));
+    }
+    let count: usize = families.iter().map(|(_, lines)| lines.len()).sum();
+    let Some((_, place)) = found.first() else { return };
+    if let Some(max) = form.rules_max.filter(|max| count > *max) {
+        let what = format!("{count} rules are more than the {max} that a client takes");
+        return render.inexpressible(Setting::Acl, place, &what, "shorten the ACL");
+    }
+    if families.iter().any(|(family, lines)| *family == Family::Ipv6 && !lines.is_empty()) {
+        render.send(&form.with_ipv6, place, |_| None);
+    }
+    for (family, lines) in families {
+        if let Some(template) = form.rule(family) {
+            send_rules(render, template, &lines, form.first_number);
+        }
+    }
+}
+
+/// All rules of a family in the vendor's words, each with its place; none if one of them can't be expressed.
+fn lines_of_family(
+    render: &mut Render<'_>,
+    form: &InlineForm,
+    family: Family,
+    acls: &[(&Arc<Acl>, &Place)],
+) -> Option<Vec<(String, Place)>> {
+    let mut lines = Vec::new();
+    let mut all_expressed = true;
+    for rule in acls.iter().flat_map(|(acl, _)| acl.rules(family)) {
+        if form.rule(family).is_none() {
+            let what = format!("{} rules can't be sent", family.title());
+            let advice = "leave them out, or use another ACL for these clients";
+            render.inexpressible(Setting::Acl, &rule.place, &what, advice);
+            return None;
+        }
+        match lines_of(render, rule, form) {
+            Some(expressed) => lines.extend(expressed.into_iter().map(|line| (line, rule.place.clone()))),
+            None => all_expressed = false,
+        }
+    }
+    all_expressed.then_some(lines)
+}
+
+/// The rule in the vendor's words; none if it can't be expressed, which is reported.
+fn lines_of(render: &mut Render<'_>, rule: &Rule, form: &InlineForm) -> Option<Vec<String>> {
+    let lines = match &render.vendor.acl.syntax {
+        None => vec![rule.text.to_string()],
+        Some(syntax) => match syntax.write(rule) {
+            Ok(lines) => lines,
+            Err(inexpressible) => {
+                let (what, advice) = inexpressible.words();
+                render.inexpressible(Setting::Acl, &rule.place, &format!("rules can't have {what}"), advice);
+                return None;
+            }
+        },
+    };
+    if let Some(max) = form.characters_max
+        && let Some(line) = lines.iter().find(|line| line.chars().count() > max)
+    {
+        let what = format!("\"{line}\" is longer than the {max} characters that a rule can have");
+        render.inexpressible(Setting::Acl, &rule.place, &what, "make the rule simpler");
+        return None;
+    }
+    Some(lines)
+}
+
+fn send_rules(render: &mut Render<'_>, template: &AttributeTemplate, rules: &[(String, Place)], first_number: u32) {
+    let Some((_, place)) = rules.first() else { return };
+    if template.value.references().any(|reference| &*reference.name == "rules") {
+        let lines: Vec<&str> = rules.iter().map(|(line, _)| line.as_str()).collect();
+        let sent = render
+            .build
+            .attribute(&template.name)
+            .and_then(|attribute| render.build.push_long(&attribute, &lines.join("\0")));
+        if let Err(message) = sent {
+            report_once(render.problems, "bad-value", Some(place), message);
+        }
+        return;
+    }
+    for ((line, place), number) in rules.iter().zip(first_number..) {
+        let sent = render.send(std::slice::from_ref(template), place, |name| {
+            Some(if name == "number" { Filling::Number(number) } else { Filling::text(line) })
+        });
+        if !sent {
+            return;
+        }
+    }
+}
+
+fn by_download(render: &mut Render<'_>, form: &DownloadForm, acls: &Acls) -> Vec<Arc<Download>> {
+    let mut downloads = Vec::new();
+    let mut names = render.profile.acls.values.iter();
+    let Some(name) = names.next() else { return downloads };
+    if let Some(second) = names.next() {
+        render.inexpressible(
+            Setting::Acl,
+            &second.place,
+            "only one ACL can be downloaded",
+            "put the rules into one ACL",
+        );
+        return downloads;
+    }
+    let Some(acl) = find(render, name, acls) else { return downloads };
+    // All or nothing, as above.
+    for family in Family::ALL {
+        if let (Some(rule), None) = (acl.rules(family).first(), form.templates(family)) {
+            let what = format!("{} rules can't be downloaded", family.title());
+            render.inexpressible(Setting::Acl, &rule.place, &what, "leave them out");
+            return downloads;
+        }
+    }
+    for family in Family::ALL {
+        let rules = acl.rules(family);
+        let (false, Some(templates)) = (rules.is_empty(), form.templates(family)) else { continue };
+        let hash = content_hash(rules);
+        let mut full_name = String::new();
+        let written = templates.name.write(&mut full_name, |key, out| {
+            out.push_str(if key == "hash" { &hash } else { &acl.name });
+            Ok(())
+        });
+        debug_assert!(written.is_ok(), "a string takes everything");
+        render.send(&templates.send, &name.place, |_| Some(Filling::text(&full_name)));
+        let Some((octets, ends)) = encode_rules(render, &templates.rule, rules, form.first_number) else { continue };
+        downloads.push(Arc::new(Download::new(full_name, Arc::clone(&acl.name), family, octets, ends)));
+    }
+    downloads
+}
+
+/// The attributes of a download, and where each of them ends.
+fn encode_rules(
+    render: &mut Render<'_>,
+    template: &AttributeTemplate,
+    rules: &[Rule],
+    first_number: u32,
+) -> Option<(Vec<u8>, Vec<usize>)> {
+    let mut ends = Vec::new();
+    // A download is a reply of its own: what was collected for the plan is put aside meanwhile.
+    let fixed = std::mem::take(&mut render.build.fixed);
+    let lines = std::mem::take(&mut render.build.lines);
+    let all_sent = rules.iter().zip(first_number..).all(|(rule, number)| {
+        let sent = render.send(std::slice::from_ref(template), &rule.place, |name| {
+            Some(if name == "number" { Filling::Number(number) } else { Filling::text(&rule.text) })
+        });
+        ends.push(render.build.fixed.len());
+        sent
+    });
+    let octets = std::mem::replace(&mut render.build.fixed, fixed);
+    render.build.lines = lines;
+    all_sent.then_some((octets, ends))
+}

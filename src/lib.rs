@@ -13,3 +13,4 @@ pub mod policy;
 pub mod problem;
 pub mod radius;
 pub mod udp;
+pub mod sim;

@@ -132,6 +132,23 @@ pub const CREDENTIALS_MAX: usize = 2;
 /// Pages of one list: at 100 devices a page this is two million devices. More is a loop.
 pub const LIST_PAGES_MAX: usize = 20_000;
 
+// --- the simulated cloud ---------------------------------------------------------------------------------------------
+
+/// Faults that are switched on at once. One more is refused.
+pub const SIM_FAULTS_MAX: usize = 256;
+/// Requests in the sliding window of the simulated limit. When full the oldest is forgotten.
+pub const SIM_WINDOW_REQUESTS_MAX: usize = 200_000;
+/// Calls that are remembered for tests to look at. When full the oldest is forgotten.
+pub const SIM_CALLS_KEPT_MAX: usize = 1_000;
+/// Tokens that are valid at once. When full the oldest stops being valid.
+pub const SIM_TOKENS_MAX: usize = 10_000;
+/// Connections at once. When full the next one waits.
+pub const SIM_CONNECTIONS_MAX: usize = 1_024;
+/// Octets of one request's body: a device file on the control path is the longest.
+pub const SIM_REQUEST_OCTETS_MAX: usize = FILE_OCTETS_MAX;
+/// Parts of one batch (Microsoft Graph, JSON batching).
+pub const GRAPH_BATCH_PARTS_MAX: usize = 20;
+
 // --- the log ---------------------------------------------------------------------------------------------------------
 
 /// Events that wait to be written. When full the new one is lost and counted; accounting is then not acknowledged.

@@ -9,3 +9,8 @@ mod debian_dictionaries;
 mod radius_oracle;
 mod radius_vectors;
 mod udp;
+//! The suite: claims about radmit that need more than one part of it, in one linked program.
+//!
+//! Owns what is seen from outside of a folder. Claims about one file stand in that file.
+
+mod sim;

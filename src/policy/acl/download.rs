@@ -193,3 +193,108 @@ impl Downloads {
         self.by_name.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        policy::acl::rule::{Action, Address, End, Ports, Protocol},
+        problem::Place,
+    };
+
+    fn download(name: &str, attributes: &[usize]) -> Arc<Download> {
+        let mut octets = Vec::new();
+        let mut ends = Vec::new();
+        for length in attributes {
+            let length = u8::try_from(*length).expect("an attribute has at most 255 octets");
+            octets.extend(std::iter::once(26).chain(std::iter::once(length)).chain((2..length).map(|_| 7)));
+            ends.push(octets.len());
+        }
+        Arc::new(Download::new(name, "corp".into(), Family::Ipv4, octets, ends))
+    }
+
+    #[test]
+    fn the_hash_is_the_beginning_of_the_sha256_of_the_lines() {
+        let text = "permit udp any any eq 53\npermit ip any any";
+        let rule = |line: &str| Rule {
+            text: line.into(),
+            place: Place::whole("x"),
+            action: Action::Permit,
+            protocol: Protocol::Any,
+            source: End { address: Address::Any, ports: Ports::Any },
+            destination: End { address: Address::Any, ports: Ports::Any },
+            established: false,
+            icmp: None,
+            extras: Vec::new(),
+            log: false,
+        };
+        let rules: Vec<Rule> = text.lines().map(rule).collect();
+        // printf 'permit udp any any eq 53\npermit ip any any' | sha256sum
+        assert_eq!(content_hash(&rules), "6a0079e5");
+        assert_ne!(content_hash(&rules[..1]), content_hash(&rules));
+    }
+
+    #[test]
+    fn a_request_for_an_acl_is_known_by_its_name_and_its_pair() {
+        let name = "#ACSACL#-IP-corp-0badc0de";
+        let pairs = |event| [b"aaa:service=ip_admission".as_slice(), event];
+        assert_eq!(
+            recognise(name.as_bytes(), pairs(b"aaa:event=acl-download").into_iter()),
+            DownloadRequest::Name(name)
+        );
+        assert_eq!(recognise(name.as_bytes(), pairs(b"aaa:event=other").into_iter()), DownloadRequest::NoEvent);
+        assert_eq!(recognise(name.as_bytes(), std::iter::empty()), DownloadRequest::NoEvent);
+        let user = b"ann@corp.example";
+        assert_eq!(recognise(user, pairs(b"aaa:event=acl-download").into_iter()), DownloadRequest::None);
+        assert_eq!(recognise(b"#ACSACL#-\xff", pairs(b"aaa:event=acl-download").into_iter()), DownloadRequest::NoEvent);
+    }
+
+    #[test]
+    fn an_outdated_acl_can_be_fetched_for_a_while_after_a_reload() {
+        let (start, keep) = (Mono::from_nanos(0), Duration::from_secs(60));
+        let old = Downloads::new([download("#ACSACL#-IP-corp-00000001", &[9])]);
+        let new = Downloads::new([download("#ACSACL#-IP-corp-00000002", &[9])]).after(&old, start, keep);
+        let soon = start.plus(Duration::from_secs(59));
+        assert!(new.find("#ACSACL#-IP-corp-00000001", soon).is_ok());
+        assert!(new.find("#ACSACL#-IP-corp-00000002", soon).is_ok());
+        let late = start.plus(keep);
+        assert_eq!(new.find("#ACSACL#-IP-corp-00000001", late), Err(DownloadError::OutdatedAcl));
+        assert_eq!(new.find("#ACSACL#-IP-corp-00000003", late), Err(DownloadError::OutdatedAcl));
+        assert_eq!(new.find("#ACSACL#-IP-guest-00000001", late), Err(DownloadError::UnknownAcl));
+
+        let third = Downloads::new([]).after(&new, soon, keep);
+        assert!(third.find("#ACSACL#-IP-corp-00000001", soon).is_ok(), "the first reload's time still counts");
+        assert_eq!(third.find("#ACSACL#-IP-corp-00000001", late), Err(DownloadError::OutdatedAcl));
+        assert!(third.find("#ACSACL#-IP-corp-00000002", late).is_ok());
+        assert_eq!(Downloads::new([]).after(&third, late.plus(keep), keep).len(), 0);
+    }
+
+    #[test]
+    fn a_part_without_room_for_one_attribute_is_none() {
+        let acl = download("x", &[100, 50]);
+        assert_eq!(acl.part(0, 99), None);
+        assert_eq!(acl.part(0, 149).map(|part| part.next), Some(Some(1)));
+        assert_eq!(acl.part(0, 150).map(|part| part.next), Some(None));
+        assert_eq!(acl.part(2, 4000), None);
+        assert_eq!(acl.part(usize::MAX, 4000), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_parts_of_an_acl_are_the_acl(lengths in prop::collection::vec(10usize..=255, 1..80), room in 255usize..4076) {
+            let acl = download("x", &lengths);
+            let mut octets = Vec::new();
+            let mut next = Some(0);
+            while let Some(from) = next {
+                let part = acl.part(from, room).expect("one attribute fits");
+                prop_assert!(part.octets.len() <= room);
+                prop_assert!(part.next.is_none_or(|next| next > from));
+                octets.extend_from_slice(part.octets);
+                next = part.next;
+            }
+            prop_assert_eq!(&*octets, acl.octets());
+        }
+    }
+}

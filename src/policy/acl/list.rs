@@ -173,3 +173,182 @@ fn matches_all(rule: &Rule) -> bool {
         && [&rule.source, &rule.destination].iter().all(|end| end.address == Address::Any && end.ports == Ports::Any)
         && rule.extras.is_empty()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        document::Source,
+        policy::acl::rule::{End, Icmp},
+    };
+
+    /// The ACL `a` of a file, and what was said about it.
+    fn read(text: &str) -> (Acl, String) {
+        let source = Source::new("acl.toml", text);
+        let mut problems = Problems::new();
+        let tree = source.parse(&mut problems).expect("valid TOML");
+        let acl = tree.root().table("acl", &mut problems).expect("a table");
+        let entry = acl.entries().remove(0);
+        let acl = Acl::read(entry.key(), &entry.table(&mut problems).expect("a table"), &mut problems);
+        (acl, problems.sorted().iter().map(|problem| format!("{problem}\n")).collect())
+    }
+
+    fn rule(text: &str, family: Family) -> Rule {
+        let (acl, problems) = read(&format!("[acl.a]\n{} = ['{text}']", family.name()));
+        assert_eq!(problems, "", "{text}");
+        acl.rules(family).first().expect("a rule").clone()
+    }
+
+    #[test]
+    fn a_rule_is_taken_apart() {
+        let parsed =
+            rule("permit TCP  any range 1024 65535 10.9.0.0 0.0.255.255 eq 443 www established log", Family::Ipv4);
+        assert_eq!(&*parsed.text, "permit tcp any range 1024 65535 10.9.0.0 0.0.255.255 eq 443 www established log");
+        assert_eq!(parsed.protocol, Protocol::TCP);
+        assert_eq!(parsed.source, End { address: Address::Any, ports: Ports::Range(1024, 65535) });
+        let network = Address::Wildcard([10, 9, 0, 0].into(), [0, 0, 255, 255].into());
+        assert_eq!(parsed.destination, End { address: network, ports: Ports::Equal(vec![443, 80]) });
+        assert!(parsed.established && parsed.log && parsed.extras.is_empty());
+
+        let parsed = rule("deny icmp any host 2001:db8::1 echo-request", Family::Ipv6);
+        assert_eq!(parsed.protocol, Protocol::ICMP6);
+        assert_eq!(parsed.icmp, Some(Icmp { kind: 128, code: None }));
+        let host = "2001:db8::1".parse().expect("an address");
+        assert_eq!(parsed.destination.address, Address::Host(host));
+    }
+
+    #[test]
+    fn what_a_switch_takes_is_taken() {
+        for right in [
+            "permit ip any any",
+            "permit 41 any any",
+            "deny udp any gt 1023 any lt 1024",
+            "permit udp any neq bootps domain any",
+            "permit icmp any any 3 4",
+            "permit icmp any any unreachable log-input",
+            "permit tcp any host 192.0.2.1 syn ack",
+            "permit ip any any dscp ef",
+            "permit ip any any dscp 46 fragments",
+            "deny ip 10.0.0.0 0.255.0.255 any precedence critical",
+            "permit sctp any any eq 5060",
+        ] {
+            rule(right, Family::Ipv4);
+        }
+        for right in ["permit ipv6 any any", "permit udp any any eq 547", "deny ipv6 any 2001:db8::/32 dscp cs1"] {
+            rule(right, Family::Ipv6);
+        }
+    }
+
+    #[test]
+    fn a_text_of_several_lines_is_a_list_of_rules_and_remarks_are_left_out() {
+        let (acl, problems) = read(
+            "[acl.a]\nipv4 = \"\"\"\nremark names\n\n  permit udp any any eq 53\n! all\npermit ip any any\n\"\"\"\n",
+        );
+        assert_eq!(problems, "");
+        let rules: Vec<_> =
+            acl.rules(Family::Ipv4).iter().map(|rule| (&*rule.text, rule.place.line, rule.place.column)).collect();
+        assert_eq!(rules, [("permit udp any any eq 53", 5, 3), ("permit ip any any", 7, 1)]);
+    }
+
+    #[test]
+    fn every_mistake_is_told_with_its_place_and_what_to_write() {
+        let (_, problems) = read(MISTAKES);
+        insta::assert_snapshot!(problems);
+    }
+
+    const MISTAKES: &str = r#"
+[acl.a]
+ipv4 = [
+    "10 permit ip any any",
+    "allow ip any any",
+    "permti ip any any",
+    "ip access-list extended corp",
+    "permit",
+    "permit any any",
+    "permit ipv6 any any",
+    "permit tpc any any",
+    "permit foo any any",
+    "permit ip any",
+    "permit ip 10.0.0.0/8 any",
+    "permit ip any host",
+    "permit ip any host web",
+    "permit ip any host 10.0.0.0/8",
+    "permit ip any 10.1.2.3",
+    "permit ip any 10.1.2.3 eq 80",
+    "permit ip any 10.1.2.0 255.255.255.0",
+    "permit ip any 10.1.2.3 0.0.0.255",
+    "permit ip any 2001:db8::/32",
+    "permit ip any host 2001:db8::1",
+    "permit ip any 10.1.2.300 0.0.0.255",
+    "permit ip object-group staff any",
+    "permit ip any any eq 80",
+    "permit tcp any any eq",
+    "permit tcp any any eq https",
+    "permit tcp any any eq telent",
+    "permit tcp any any eq 65536",
+    "permit tcp any any range 80",
+    "permit tcp any any range 90 80",
+    "permit tcp any any gt 65535",
+    "permit tcp any any eq 1 2 3 4 5 6 7 8 9 10 11",
+    "permit udp any any established",
+    "permit tcp any any establishd",
+    "permit tcp any any time-range work",
+    "permit icmp any any echo-request",
+    "permit icmp any any ecko",
+    "permit ip any any dscp gold",
+    "permit ip any any dscp",
+    "permit ip any any logg",
+    "permit ip any any",
+    "deny ip any any",
+    7,
+]
+ipv6 = [
+    "permit ip any any",
+    "permit icmpv6 any any",
+    "permit icmp any any echo",
+    "permit ipv6 any 2001:db8::1",
+    "permit ipv6 any 2001:db8::/129",
+    "permit ipv6 any 2001:db8::1/64",
+    "permit ipv6 any 10.0.0.0/8",
+    "permit ipv6 any host 10.0.0.1",
+    "permit ipv6 any 2001:db8:::/32",
+]
+"#;
+
+    #[test]
+    fn an_acl_without_rules_is_refused() {
+        let (_, problems) = read("[acl.a]\nipv4 = [\"remark nothing\"]\nipv5 = []");
+        insta::assert_snapshot!(problems, @r#"
+        acl.toml:2:8: "acl.a.ipv4" has no rule; a client that gets an ACL without rules may let all pass
+        acl.toml:3:1: unknown key "acl.a.ipv5"; did you mean "ipv6"?
+        "#);
+        let (_, problems) = read("[acl.\"a b\"]");
+        insta::assert_snapshot!(problems, @r#"
+        acl.toml:1:1: the name "a b" of an ACL holds " "; use letters, digits, "-", "_" and "."
+        acl.toml:1:1: [acl.a b] has no "ipv4"; write the rules, such as ipv4 = ["permit ip any any"]
+        "#);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in "[a-z0-9./: ]{0,60}", family in prop::sample::select(Family::ALL.to_vec())) {
+            let place = Place::whole("x");
+            let _ = parse::parse(&text, family, place.clone(), &mut Vec::new());
+            let _ = parse::parse(&format!("permit tcp any {text}"), family, place, &mut Vec::new());
+        }
+
+        #[test]
+        fn a_rule_reads_back_from_its_own_text(
+            action in "permit|deny",
+            protocol in "tcp|udp|ip|gre|47",
+            destination in "any|host 192\\.0\\.2\\.[1-9]|10\\.[0-9]\\.0\\.0 0\\.0\\.255\\.255",
+            spaces in " {1,3}",
+        ) {
+            let text = format!("{action}{spaces}{protocol} any {destination}");
+            let first = rule(&text, Family::Ipv4);
+            prop_assert_eq!(rule(&first.text, Family::Ipv4), Rule { place: first.place.clone(), ..first });
+        }
+    }
+}

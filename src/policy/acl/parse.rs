@@ -51,7 +51,7 @@ pub(super) fn parse(line: &str, family: Family, place: Place, hints: &mut Vec<Mi
             return wrong(at, "write the rules only, each one starting with \"permit\" or \"deny\"");
         }
         _ => {
-            let near = did_you_mean(&first, ["permit", "deny", "remark"]);
+            let near = near(&first, ["permit", "deny", "remark"]);
             let advice = if near.is_empty() { "; a rule starts with \"permit\" or \"deny\"" } else { &near };
             return wrong(at, format!("unknown word \"{first}\"{advice}"));
         }
@@ -122,6 +122,12 @@ impl Words {
     }
 }
 
+/// `; did you mean "…"?` for a name that is like `wrong` and starts alike: among words of three letters nearly all are
+/// alike otherwise.
+fn near<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    did_you_mean(wrong, names.into_iter().filter(|name| name.chars().next() == wrong.chars().next()))
+}
+
 fn wrong<T>(at: usize, message: impl Into<String>) -> Result<T, Mistake> {
     Err(Mistake { at, message: message.into() })
 }
@@ -141,7 +147,7 @@ fn protocol(words: &mut Words, family: Family) -> Result<Protocol, Mistake> {
         ("object-group", _) => wrong(at, OBJECT_GROUP),
         _ => {
             let names = words::protocols(family).iter().map(|(name, _)| *name).chain([any]);
-            let near = did_you_mean(&word, names);
+            let near = near(&word, names);
             let advice =
                 if near.is_empty() { format!("; write {any}, tcp, udp, icmp or a number from 0 to 255") } else { near };
             wrong(at, format!("unknown protocol \"{word}\"{advice}"))
@@ -151,6 +157,9 @@ fn protocol(words: &mut Words, family: Family) -> Result<Protocol, Mistake> {
 
 const OBJECT_GROUP: &str =
     "object groups stand on the switch, not in a rule that is sent to it; write the addresses out";
+
+const IPV6_HERE: &str = "this is an IPv6 address; move the rule into the list ipv6";
+const IPV4_HERE: &str = "this is an IPv4 address; move the rule into the list ipv4";
 
 fn end(
     words: &mut Words,
@@ -189,8 +198,8 @@ fn address(words: &mut Words, family: Family, which: &str, hints: &mut Vec<Mista
 fn host(at: usize, word: &str, family: Family) -> Result<IpAddr, Mistake> {
     match (word.parse(), family) {
         (Ok(address @ IpAddr::V4(_)), Family::Ipv4) | (Ok(address @ IpAddr::V6(_)), Family::Ipv6) => Ok(address),
-        (Ok(IpAddr::V6(_)), Family::Ipv4) => wrong(at, "this is an IPv6 address; move the rule into the list ipv6"),
-        (Ok(IpAddr::V4(_)), Family::Ipv6) => wrong(at, "this is an IPv4 address; move the rule into the list ipv4"),
+        (Ok(IpAddr::V6(_)), Family::Ipv4) => wrong(at, IPV6_HERE),
+        (Ok(IpAddr::V4(_)), Family::Ipv6) => wrong(at, IPV4_HERE),
         _ if word.contains('/') => wrong(at, "\"host\" is one address without a length; leave the word \"host\" out"),
         _ => wrong(at, format!("\"{word}\" is no address; names can't be used, write the numbers")),
     }
@@ -205,6 +214,9 @@ fn ipv4(
     hints: &mut Vec<Mistake>,
 ) -> Result<Address, Mistake> {
     if let Some((address, length)) = word.split_once('/') {
+        if address.parse::<Ipv6Addr>().is_ok() {
+            return wrong(at, IPV6_HERE);
+        }
         let advice = match (address.parse::<Ipv4Addr>(), length.parse::<u32>()) {
             (Ok(address), Ok(length @ 0..=32)) => {
                 let wildcard = u32::MAX.checked_shr(length).unwrap_or(0);
@@ -217,7 +229,7 @@ fn ipv4(
     }
     let Ok(address) = word.parse::<Ipv4Addr>() else {
         if word.parse::<Ipv6Addr>().is_ok() {
-            return wrong(at, "this is an IPv6 address; move the rule into the list ipv6");
+            return wrong(at, IPV6_HERE);
         }
         return wrong(at, format!("\"{word}\" is no {which}; write {forms}"));
     };
@@ -247,15 +259,18 @@ fn ipv4(
 fn ipv6(at: usize, word: &str, which: &str, forms: &str, hints: &mut Vec<Mistake>) -> Result<Address, Mistake> {
     let Some((address, length)) = word.split_once('/') else {
         return match word.parse() {
-            Ok(IpAddr::V6(address)) => wrong(at, format!("write host {address}, or {address}/64 for a network")),
-            Ok(IpAddr::V4(_)) => wrong(at, "this is an IPv4 address; move the rule into the list ipv4"),
+            Ok(IpAddr::V6(address)) => {
+                wrong(at, format!("the length is missing; write host {address} for one address, or {address}/LENGTH"))
+            }
+            Ok(IpAddr::V4(_)) => wrong(at, IPV4_HERE),
             Err(_) => wrong(at, format!("\"{word}\" is no {which}; write {forms}")),
         };
     };
     let Ok(address) = address.parse::<Ipv6Addr>() else {
-        let is_ipv4 = address.parse::<Ipv4Addr>().is_ok();
-        let advice = if is_ipv4 { "; move the rule into the list ipv4" } else { "" };
-        return wrong(at, format!("\"{address}\" is no IPv6 address{advice}"));
+        if address.parse::<Ipv4Addr>().is_ok() {
+            return wrong(at, IPV4_HERE);
+        }
+        return wrong(at, format!("\"{address}\" is no IPv6 address; write {forms}"));
     };
     let Some(length) = length.parse::<u8>().ok().filter(|length| *length <= 128) else {
         return wrong(at, format!("the length of {address} must be between 0 and 128"));
@@ -331,7 +346,7 @@ fn port(at: usize, word: &str, protocol: Protocol) -> Result<u16, Mistake> {
     if let Some(number) = words::port_without_name(word) {
         return wrong(at, format!("IOS has no name \"{word}\" for a port; write {number}"));
     }
-    let near = did_you_mean(word, names.iter().map(|(name, _)| *name));
+    let near = near(word, names.iter().map(|(name, _)| *name));
     let advice = if near.is_empty() { "; write its number".to_owned() } else { near };
     wrong(at, format!("unknown port \"{word}\"{advice}"))
 }
@@ -386,7 +401,7 @@ fn unknown_option(word: &str, family: Family, protocol: Protocol) -> String {
     if family == Family::Ipv4 {
         known.push("precedence");
     }
-    let near = did_you_mean(word, known.iter().copied());
+    let near = near(word, known.iter().copied());
     let advice = if near.is_empty() { format!("; here can stand: {}", known.join(", ")) } else { near };
     format!("unknown word \"{word}\"{advice}")
 }
@@ -396,7 +411,7 @@ fn value(words: &mut Words, key: &str, names: &[&str], max: u8) -> Result<Extra,
     if names.contains(&word.as_str()) || word.parse::<u8>().is_ok_and(|number| number <= max) {
         return Ok(Extra { text: format!("{key} {word}").into() });
     }
-    let near = did_you_mean(&word, names.iter().copied());
+    let near = near(&word, names.iter().copied());
     let advice = if near.is_empty() {
         format!("; write a number from 0 to {max}, or one of: {}", names.join(", "))
     } else {
@@ -423,7 +438,7 @@ fn icmp(words: &mut Words, family: Family) -> Result<Option<Icmp>, Mistake> {
     let hint = match (word.as_str(), family) {
         ("echo", Family::Ipv6) | ("ping", Family::Ipv6) => "; did you mean \"echo-request\"?".to_owned(),
         ("echo-request" | "ping", Family::Ipv4) => "; did you mean \"echo\"?".to_owned(),
-        _ => did_you_mean(&word, words::icmp_names(family).iter().map(|(name, ..)| *name)),
+        _ => near(&word, words::icmp_names(family).iter().map(|(name, ..)| *name)),
     };
     let advice = if hint.is_empty() { "; write a name such as echo-reply, or type and code as numbers" } else { &hint };
     wrong(at, format!("unknown ICMP message \"{word}\"{advice}"))

@@ -1,8 +1,9 @@
-//! All tests that need more than one folder or a file of vectors, linked as one program.
+//! All tests that need more than one folder, a socket or a file of vectors, linked as one program.
 
 #![allow(
     clippy::unwrap_used,
     reason = "a test that meets what it does not expect has to fail; the exception in .clippy.toml covers test functions only"
+    reason = "a test that can't go on panics; the exception in .clippy.toml covers test functions only"
 )]
 
 mod debian_dictionaries;

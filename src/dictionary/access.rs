@@ -1,23 +1,38 @@
-//! Finds attributes in the octets of a packet, vendors' and nested ones too.
+//! Finds attributes in a packet by their paths, vendors' and nested ones too.
 //!
-//! Owns the ways into attribute 26, the extended attributes and TLVs. What is not well-formed there is passed over, and
-//! never makes a packet malformed (RFC 6929 section 2.8). Nothing here allocates.
+//! Owns the way through the layers; what each layer looks like is `radius`'s matter. What is not well-formed there is
+//! passed over and never makes a packet malformed (RFC 6929 section 2.8).
+
+use std::borrow::Cow;
 
 use super::{
     index::Dictionary,
-    path::{MORE, Path, Space, VENDOR_SPECIFIC, is_extended, is_long_extended},
-    types::{DataType, VendorFormat},
+    path::{Path, Space, is_extended},
+    types::DataType,
 };
-use crate::limits::TLV_DEPTH_MAX;
+use crate::{
+    limits::TLV_DEPTH_MAX,
+    radius::{
+        attribute::Attributes,
+        extended::{Extended, ExtendedAttributes, ExtendedVendorSpecific},
+        kind,
+        tlv::Tlvs,
+        vendor::{VendorAttributes, VendorFormat, VendorSpecific},
+    },
+};
 
-/// The contents of all attributes at `path`, in the order of the packet.
+/// The contents of all attributes at `path`, in the order of the packet. Nothing is allocated.
 ///
-/// `attributes`: the octets of a checked packet behind its header. Of anything else the walk ends at the first attribute
-/// that is broken. A content that is cut over several long extended attributes is not given: it would have to be
-/// copied together.
+/// A content that is cut over several attributes is not given, because it would have to be copied together; `concat`
+/// attributes are given in their parts.
 #[must_use]
-pub const fn values<'p>(attributes: &'p [u8], path: &Path) -> Values<'p> {
-    Values { path: *path, heads: Heads::new(attributes), tlvs: [&[]; TLV_DEPTH_MAX], depth: 0 }
+pub const fn values<'p>(attributes: Attributes<'p>, path: &Path) -> Values<'p> {
+    let heads = match path.space() {
+        Space::Vendor { .. } => Heads::Vendor(attributes, Inside::NOTHING),
+        Space::Extended { .. } | Space::ExtendedVendor { .. } => Heads::Extended(ExtendedAttributes::new(attributes)),
+        Space::Standard(_) | Space::Internal { .. } => Heads::Standard(attributes),
+    };
+    Values { path: *path, heads, tlvs: [None; TLV_DEPTH_MAX], depth: 0 }
 }
 
 /// See [`values`].
@@ -26,8 +41,16 @@ pub struct Values<'p> {
     path: Path,
     heads: Heads<'p>,
     /// What is left of the TLVs that are being read, the outermost first.
-    tlvs: [&'p [u8]; TLV_DEPTH_MAX],
+    tlvs: [Option<Tlvs<'p>>; TLV_DEPTH_MAX],
     depth: usize,
+}
+
+/// What is left of the attributes that are not inside of TLVs.
+#[derive(Clone, Debug)]
+enum Heads<'p> {
+    Standard(Attributes<'p>),
+    Vendor(Attributes<'p>, Inside<'p>),
+    Extended(ExtendedAttributes<'p>),
 }
 
 impl<'p> Iterator for Values<'p> {
@@ -38,7 +61,7 @@ impl<'p> Iterator for Values<'p> {
             if let Some(content) = self.next_in_tlvs() {
                 return Some(content);
             }
-            let content = self.heads.next_at(&self.path)?;
+            let content = self.heads.next(self.path.space())?;
             if self.path.children().is_empty() {
                 return Some(content);
             }
@@ -51,13 +74,13 @@ impl<'p> Values<'p> {
     fn next_in_tlvs(&mut self) -> Option<&'p [u8]> {
         while let Some(level) = self.depth.checked_sub(1) {
             let wanted = *self.path.children().get(level)?;
-            match next_tlv(self.tlvs.get_mut(level)?) {
+            match self.tlvs.get_mut(level)?.as_mut()?.next() {
                 None => self.depth = level,
-                Some((number, content)) if number == wanted => {
+                Some(child) if child.kind == wanted => {
                     if self.depth == self.path.children().len() {
-                        return Some(content);
+                        return Some(child.value);
                     }
-                    self.enter(content);
+                    self.enter(child.value);
                 }
                 Some(_) => {}
             }
@@ -65,11 +88,36 @@ impl<'p> Values<'p> {
         None
     }
 
-    /// Goes into a TLV, unless it is malformed: its children must fill it exactly.
+    /// Goes into a TLV, unless it is malformed.
     fn enter(&mut self, content: &'p [u8]) {
-        if let Some(place) = self.tlvs.get_mut(self.depth).filter(|_| are_tlvs(content)) {
-            *place = content;
+        if let (Some(place), Ok(children)) = (self.tlvs.get_mut(self.depth), Tlvs::parse(content)) {
+            *place = Some(children);
             self.depth += 1;
+        }
+    }
+}
+
+impl<'p> Heads<'p> {
+    /// The next content of an attribute in `space`.
+    fn next(&mut self, space: Space) -> Option<&'p [u8]> {
+        match (self, space) {
+            (Self::Standard(rest), Space::Standard(wanted)) => {
+                rest.find(|attribute| attribute.kind == wanted).map(|attribute| attribute.value)
+            }
+            (Self::Vendor(rest, inside), Space::Vendor { vendor, number, format }) => loop {
+                while let Some(found) = inside.next() {
+                    if found.number == number && !found.is_part {
+                        return Some(found.content);
+                    }
+                }
+                let specific = rest.find(|attribute| attribute.kind == kind::VENDOR_SPECIFIC)?;
+                inside.enter(specific.value, |number| (number == vendor).then_some(format));
+            },
+            (Self::Extended(rest), space) => rest.find_map(|extended| match in_extended(&extended.ok()?)? {
+                (path, content) if path.space() == space => Some(content),
+                _ => None,
+            }),
+            _ => None,
         }
     }
 }
@@ -77,36 +125,36 @@ impl<'p> Values<'p> {
 /// Every attribute of a packet with its place, in the order of the packet.
 ///
 /// Vendors' attributes are taken apart by their formats and TLVs by their types as the dictionary tells; what can't be
-/// taken apart is given whole.
+/// taken apart is given whole. Only a content that was cut over several attributes is copied.
 #[must_use]
-pub const fn walk<'d, 'p>(dictionary: &'d Dictionary, attributes: &'p [u8]) -> Walk<'d, 'p> {
-    Walk { dictionary, heads: Heads::new(attributes), tlvs: [(Path::standard(0), &[]); TLV_DEPTH_MAX], depth: 0 }
+pub const fn walk<'d, 'p>(dictionary: &'d Dictionary, attributes: Attributes<'p>) -> Walk<'d, 'p> {
+    Walk { dictionary, rest: attributes, inside: Inside::NOTHING, tlvs: [None; TLV_DEPTH_MAX], depth: 0 }
 }
 
 /// See [`walk`].
 #[derive(Clone, Debug)]
 pub struct Walk<'d, 'p> {
     dictionary: &'d Dictionary,
-    heads: Heads<'p>,
-    tlvs: [(Path, &'p [u8]); TLV_DEPTH_MAX],
+    rest: Attributes<'p>,
+    inside: Inside<'p>,
+    tlvs: [Option<(Path, Tlvs<'p>)>; TLV_DEPTH_MAX],
     depth: usize,
 }
 
 impl<'p> Iterator for Walk<'_, 'p> {
-    type Item = (Path, &'p [u8]);
+    type Item = (Path, Cow<'p, [u8]>);
 
-    fn next(&mut self) -> Option<(Path, &'p [u8])> {
+    fn next(&mut self) -> Option<(Path, Cow<'p, [u8]>)> {
         loop {
-            let (path, content) = match self.next_in_tlvs() {
-                Some(found) => found,
-                None => self.heads.next_any(|vendor| self.dictionary.format(vendor))?,
+            let (path, content) = match self.next_in_tlvs().or_else(|| self.next_in_vendor()) {
+                Some((path, content)) => (path, Cow::Borrowed(content)),
+                None => self.next_head()?,
             };
-            let is_tlv = self.dictionary.at(&path).is_some_and(|attribute| attribute.data_type() == DataType::Tlv);
-            let Some(place) = self.tlvs.get_mut(self.depth).filter(|_| is_tlv && are_tlvs(content)) else {
-                return Some((path, content));
-            };
-            *place = (path, content);
-            self.depth += 1;
+            match content {
+                Cow::Borrowed(content) if self.enter(path, content) => {}
+                // A joined content is not taken apart: what is inside could not be borrowed from the packet.
+                content => return Some((path, content)),
+            }
         }
     }
 }
@@ -114,192 +162,340 @@ impl<'p> Iterator for Walk<'_, 'p> {
 impl<'p> Walk<'_, 'p> {
     fn next_in_tlvs(&mut self) -> Option<(Path, &'p [u8])> {
         while let Some(level) = self.depth.checked_sub(1) {
-            let (path, rest) = self.tlvs.get_mut(level)?;
-            match next_tlv(rest) {
+            let (path, children) = self.tlvs.get_mut(level)?.as_mut()?;
+            match children.next() {
                 None => self.depth = level,
-                // A level of the path is free: each level of the stack used one.
-                Some((number, content)) => return Some((path.child(number)?, content)),
+                Some(child) => return Some((path.child(child.kind)?, child.value)),
             }
         }
         None
     }
+
+    fn next_in_vendor(&mut self) -> Option<(Path, &'p [u8])> {
+        let vendor = self.inside.vendor;
+        let format = self.inside.format;
+        let found = self.inside.next()?;
+        // A part of a longer content is no value of the vendor's attribute.
+        let path = if found.is_part {
+            Path::standard(kind::VENDOR_SPECIFIC)
+        } else {
+            Path::of(Space::Vendor { vendor, number: found.number, format })
+        };
+        Some((path, found.content))
+    }
+
+    fn next_head(&mut self) -> Option<(Path, Cow<'p, [u8]>)> {
+        let at = self.rest;
+        let attribute = self.rest.next()?;
+        let whole = (Path::standard(attribute.kind), Cow::Borrowed(attribute.value));
+        if attribute.kind == kind::VENDOR_SPECIFIC {
+            if !self.inside.enter(attribute.value, |vendor| Some(self.dictionary.format(vendor))) {
+                return Some(whole);
+            }
+            let (path, content) = self.next_in_vendor()?;
+            return Some((path, Cow::Borrowed(content)));
+        }
+        if !is_extended(attribute.kind) {
+            return Some(whole);
+        }
+        let Some(Ok(extended)) = ExtendedAttributes::new(at).next() else { return Some(whole) };
+        // The first fragment has been passed already.
+        self.rest.by_ref().take(extended.parts().count().saturating_sub(1)).for_each(drop);
+        Some(match in_extended(&extended) {
+            Some((path, content)) => (path, Cow::Borrowed(content)),
+            None => in_fragments(&extended).unwrap_or(whole),
+        })
+    }
+
+    /// Goes into a TLV; false if it is none, or malformed.
+    fn enter(&mut self, path: Path, content: &'p [u8]) -> bool {
+        let is_tlv = self.dictionary.at(&path).is_some_and(|attribute| attribute.data_type() == DataType::Tlv);
+        let Some(place) = self.tlvs.get_mut(self.depth).filter(|_| is_tlv) else { return false };
+        let Ok(children) = Tlvs::parse(content) else { return false };
+        *place = Some((path, children));
+        self.depth += 1;
+        true
+    }
 }
 
-/// The attributes that are not inside of TLVs: standard, vendors' and extended ones.
+/// What is left of the attribute 26 that is being read.
 #[derive(Clone, Debug)]
-struct Heads<'p> {
-    rest: &'p [u8],
-    /// What is left of the attribute 26 that is being read.
+struct Inside<'p> {
+    attributes: Option<VendorAttributes<'p>>,
     vendor: u32,
     format: VendorFormat,
-    vendor_rest: &'p [u8],
-    /// Whether the vendor's attribute before goes on in the next.
-    vendor_goes_on: bool,
-    /// The long extended attribute before, if it goes on in the next.
-    goes_on: Option<(u8, u8)>,
+    /// The attribute before goes on in the next.
+    goes_on: bool,
 }
 
-impl<'p> Heads<'p> {
-    const fn new(attributes: &'p [u8]) -> Self {
-        Self {
-            rest: attributes,
-            vendor: 0,
-            format: VendorFormat::USUAL,
-            vendor_rest: &[],
-            vendor_goes_on: false,
-            goes_on: None,
-        }
+/// One attribute of a vendor.
+struct Found<'p> {
+    number: u32,
+    content: &'p [u8],
+    /// Whether it is only a part of a longer content.
+    is_part: bool,
+}
+
+impl<'p> Inside<'p> {
+    const NOTHING: Self = Self { attributes: None, vendor: 0, format: VendorFormat::STANDARD, goes_on: false };
+
+    /// Goes into an attribute 26, if `format_of` its vendor is known and what is inside is well-formed.
+    fn enter(&mut self, content: &'p [u8], format_of: impl FnOnce(u32) -> Option<VendorFormat>) -> bool {
+        let Ok(specific) = VendorSpecific::parse(content) else { return false };
+        let Some(format) = format_of(specific.vendor) else { return false };
+        let Ok(attributes) = specific.attributes(format) else { return false };
+        self.attributes = Some(attributes);
+        (self.vendor, self.format) = (specific.vendor, format);
+        true
     }
 
-    /// The next attribute in the space of `path`.
-    fn next_at(&mut self, path: &Path) -> Option<&'p [u8]> {
-        let (wanted_kind, format) = match path.space() {
-            Space::Standard(kind) => (kind, VendorFormat::USUAL),
-            Space::Vendor { format, .. } => (VENDOR_SPECIFIC, format),
-            Space::Extended { carrier, .. } | Space::ExtendedVendor { carrier, .. } => (carrier, VendorFormat::USUAL),
-            Space::Internal { .. } => return None,
-        };
-        if let Space::Standard(_) = path.space() {
-            // The plain case of the fast path: no need to look inside.
-            loop {
-                let (kind, content) = next_attribute(&mut self.rest)?;
-                if kind == wanted_kind {
-                    return Some(content);
-                }
-            }
-        }
-        loop {
-            let (found, content) = self.next_of_kind(Some(wanted_kind), |_| format)?;
-            if found.space() == path.space() {
-                return Some(content);
-            }
-        }
-    }
-
-    fn next_any(&mut self, format_of: impl Fn(u32) -> VendorFormat) -> Option<(Path, &'p [u8])> {
-        self.next_of_kind(None, format_of)
-    }
-
-    /// The next attribute, of those of type `kind` if there is one.
-    fn next_of_kind(
-        &mut self,
-        wanted: Option<u8>,
-        format_of: impl Fn(u32) -> VendorFormat,
-    ) -> Option<(Path, &'p [u8])> {
-        loop {
-            if let Some(found) = self.next_of_vendor() {
-                return Some(found);
-            }
-            let (kind, content) = next_attribute(&mut self.rest)?;
-            if wanted.is_some_and(|wanted| wanted != kind) {
-                self.goes_on = None;
-                continue;
-            }
-            let whole = (Path::standard(kind), content);
-            if is_extended(kind) {
-                return Some(self.extended(kind, content).unwrap_or(whole));
-            }
-            self.goes_on = None;
-            if kind != VENDOR_SPECIFIC {
-                return Some(whole);
-            }
-            let Some((vendor, inside)) = content.split_first_chunk::<4>() else { return Some(whole) };
-            let vendor = u32::from_be_bytes(*vendor);
-            let format = format_of(vendor);
-            if inside.is_empty() || !are_vendors(inside, format) {
-                return Some(whole);
-            }
-            (self.vendor, self.format, self.vendor_rest) = (vendor, format, inside);
-        }
-    }
-
-    fn next_of_vendor(&mut self) -> Option<(Path, &'p [u8])> {
-        let (number, goes_on, content) = next_vendors(&mut self.vendor_rest, self.format)?;
-        let is_part = std::mem::replace(&mut self.vendor_goes_on, goes_on) || goes_on;
-        let space = if is_part {
-            // A part of a longer content is no value of the attribute.
-            return Some((Path::standard(VENDOR_SPECIFIC), content));
-        } else {
-            Space::Vendor { vendor: self.vendor, number, format: self.format }
-        };
-        Some((Path::of(space), content))
-    }
-
-    /// Looks into one of the attributes 241 to 246; nothing if it is malformed or a part of a longer content.
-    fn extended(&mut self, carrier: u8, content: &'p [u8]) -> Option<(Path, &'p [u8])> {
-        let before = self.goes_on.take();
-        let (number, content) = content.split_first()?;
-        let content = if is_long_extended(carrier) {
-            let (flags, content) = content.split_first()?;
-            if flags & MORE != 0 {
-                self.goes_on = Some((carrier, *number));
-                return None;
-            }
-            if before == Some((carrier, *number)) {
-                return None;
-            }
-            content
-        } else {
-            content
-        };
-        if *number != VENDOR_SPECIFIC {
-            let space = Space::Extended { carrier, number: *number };
-            return (!content.is_empty()).then_some((Path::of(space), content));
-        }
-        let (vendor, inside) = content.split_first_chunk::<4>()?;
-        let (vendor_number, content) = inside.split_first()?;
-        let space = Space::ExtendedVendor { carrier, vendor: u32::from_be_bytes(*vendor), number: *vendor_number };
-        (!content.is_empty()).then_some((Path::of(space), content))
+    fn next(&mut self) -> Option<Found<'p>> {
+        let found = self.attributes.as_mut()?.next()?;
+        let is_part = std::mem::replace(&mut self.goes_on, found.is_continued) || found.is_continued;
+        Some(Found { number: found.kind, content: found.value, is_part })
     }
 }
 
-/// The next standard attribute: type and content.
-fn next_attribute<'p>(rest: &mut &'p [u8]) -> Option<(u8, &'p [u8])> {
-    let [kind, length, ..] = **rest else { return None };
-    let (attribute, after) = rest.split_at_checked(usize::from(length))?;
-    let content = attribute.get(2..)?;
-    *rest = after;
-    Some((kind, content))
-}
-
-/// The next attribute of a TLV: type and content. They look like standard ones, only 0 is no type of these.
-fn next_tlv<'p>(rest: &mut &'p [u8]) -> Option<(u8, &'p [u8])> {
-    next_attribute(rest)
-}
-
-/// Whether the octets are attributes that fill them exactly, each with content (RFC 6929 section 2.3).
-fn are_tlvs(octets: &[u8]) -> bool {
-    let mut rest = octets;
-    while let Some((_, content)) = next_tlv(&mut rest) {
-        if content.is_empty() {
-            return false;
-        }
-    }
-    rest.is_empty() && !octets.is_empty()
-}
-
-/// The next attribute of a vendor: number, whether it goes on in the next, and content.
-fn next_vendors<'p>(rest: &mut &'p [u8], format: VendorFormat) -> Option<(u32, bool, &'p [u8])> {
-    if rest.is_empty() {
+/// The place and the content of an extended attribute that is in one piece.
+fn in_extended<'p>(extended: &Extended<'p>) -> Option<(Path, &'p [u8])> {
+    let mut parts = extended.parts();
+    let content = parts.next()?;
+    if parts.next().is_some() {
         return None;
     }
-    let number = rest.get(..format.type_octets())?;
-    let number = number.iter().fold(0, |number, octet| number << 8 | u32::from(*octet));
-    let length = match rest.get(format.type_octets()..format.type_octets() + format.length_octets())? {
-        [] => rest.len(),
-        [length] => usize::from(*length),
-        [high, low, ..] => usize::from(u16::from_be_bytes([*high, *low])),
-    };
-    let (attribute, after) = rest.split_at_checked(length)?;
-    let content = attribute.get(format.header_octets()..)?;
-    let goes_on = format.continuation() && attribute.get(2).is_some_and(|flags| flags & MORE != 0);
-    *rest = after;
-    Some((number, goes_on, content))
+    if extended.extended_kind != kind::EXTENDED_VENDOR_SPECIFIC {
+        let space = Space::Extended { carrier: extended.kind, number: extended.extended_kind };
+        return Some((Path::of(space), content));
+    }
+    let specific = ExtendedVendorSpecific::parse(content).ok()?;
+    let space = Space::ExtendedVendor { carrier: extended.kind, vendor: specific.vendor, number: specific.kind };
+    Some((Path::of(space), specific.value))
 }
 
-/// Whether the octets are attributes of this format that fill them exactly.
-fn are_vendors(octets: &[u8], format: VendorFormat) -> bool {
-    let mut rest = octets;
-    while next_vendors(&mut rest, format).is_some() {}
-    rest.is_empty()
+/// The place and the content of an extended attribute that was cut.
+fn in_fragments<'p>(extended: &Extended<'p>) -> Option<(Path, Cow<'p, [u8]>)> {
+    let content = extended.value();
+    if extended.extended_kind != kind::EXTENDED_VENDOR_SPECIFIC {
+        let space = Space::Extended { carrier: extended.kind, number: extended.extended_kind };
+        return Some((Path::of(space), content));
+    }
+    let specific = ExtendedVendorSpecific::parse(&content).ok()?;
+    let space = Space::ExtendedVendor { carrier: extended.kind, vendor: specific.vendor, number: specific.kind };
+    Some((Path::of(space), Cow::Owned(specific.value.to_vec())))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value as Json;
+
+    use super::*;
+    use crate::{
+        dictionary::{Builder, types::parse_format},
+        document::Source,
+        problem::Problems,
+    };
+
+    fn octets(hex: &str) -> Vec<u8> {
+        let digits: Vec<u8> = hex.bytes().filter(|octet| octet.is_ascii_hexdigit()).collect();
+        digits.chunks(2).map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    }
+
+    fn path(text: &str) -> Path {
+        let numbers: Vec<u32> = text.split('.').map(|number| number.parse().unwrap()).collect();
+        Path::from_numbers(&numbers, |vendor| Dictionary::builtin().format(vendor)).unwrap()
+    }
+
+    fn found(hex: &str, at: Path) -> Vec<Vec<u8>> {
+        values(Attributes::new(&octets(hex), 20), &at).map(<[u8]>::to_vec).collect()
+    }
+
+    fn walked(dictionary: &Dictionary, hex: &str) -> Vec<String> {
+        let octets = octets(hex);
+        let hex = |content: &[u8]| content.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
+        walk(dictionary, Attributes::new(&octets, 20))
+            .map(|(path, content)| format!("{path} {}", hex(&content)))
+            .collect()
+    }
+
+    #[test]
+    fn vendors_put_several_attributes_into_one() {
+        let packet = "0103 61 1a10 00000009 0104 6162 0203 63 0103 64 1a09 00000009 0103 65 1a0a 00000008 0104 7878";
+        assert_eq!(found(packet, path("26.9.1")), [b"ab".to_vec(), b"d".to_vec(), b"e".to_vec()]);
+        assert_eq!(found(packet, path("26.9.2")), [b"c".to_vec()]);
+        assert_eq!(found(packet, path("1")), [b"a".to_vec()]);
+        assert_eq!(found(packet, path("26.9.3")), [[0; 0]; 0]);
+        assert_eq!(found(packet, Path::of(Space::Internal { vendor: 0, number: 1000 })), [[0; 0]; 0]);
+    }
+
+    #[test]
+    fn a_malformed_vendor_attribute_is_passed_over_as_a_whole() {
+        for broken in [
+            "1a0b 00000009 0104 6162 02",
+            "1a0a 00000009 0105 6162",
+            "1a06 00000009",
+            "1a05 000009",
+            "1a08 00000009 0100",
+        ] {
+            let packet = format!("{broken} 1a09 00000009 0103 65");
+            assert_eq!(found(&packet, path("26.9.1")), [b"e".to_vec()], "{broken}");
+        }
+    }
+
+    #[test]
+    fn every_vendor_format_is_found_again_where_it_was_written() {
+        for format in ["1,1", "1,2", "1,0", "2,1", "2,2", "2,0", "4,0", "4,1", "4,2", "1,1,c"] {
+            let format = parse_format(format).unwrap();
+            let at = Path::of(Space::Vendor { vendor: 32473, number: 7, format });
+            for at in [at, at.child(3).unwrap(), at.child(3).unwrap().child(4).unwrap()] {
+                let mut packet = Vec::new();
+                at.write(b"ab", false, &mut packet).unwrap();
+                Path::standard(1).write(b"x", false, &mut packet).unwrap();
+                at.write(b"cd", false, &mut packet).unwrap();
+                let found: Vec<&[u8]> = values(Attributes::new(&packet, 20), &at).collect();
+                assert_eq!(found, [b"ab", b"cd"], "{at} {format:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_of_a_long_content_are_no_values() {
+        let format = parse_format("1,1,c").unwrap();
+        let wimax = Path::of(Space::Vendor { vendor: 24757, number: 5, format });
+        let extended = Path::of(Space::Extended { carrier: 245, number: 4 });
+        for at in [wimax, extended] {
+            let mut packet = Vec::new();
+            at.write(&[1; 600], false, &mut packet).unwrap();
+            at.write(b"ab", false, &mut packet).unwrap();
+            let found: Vec<&[u8]> = values(Attributes::new(&packet, 20), &at).collect();
+            assert_eq!(found, [b"ab"], "{at}");
+        }
+    }
+
+    #[test]
+    fn children_of_tlvs_are_found_at_any_depth() {
+        // 173 holds 1 and two of 2, one of which holds 3.
+        let packet = "ad10 0103 61 0205 0303 62 0203 63 0103 64";
+        assert_eq!(found(packet, path("173.1")), [b"a".to_vec(), b"d".to_vec()]);
+        assert_eq!(found(packet, path("173.2")), [octets("030362"), b"c".to_vec()]);
+        assert_eq!(found(packet, path("173.2.3")), [b"b".to_vec()]);
+        assert_eq!(found(packet, path("173.2.3.1")), [[0; 0]; 0]);
+        // The last child overruns the TLV: none of them counts.
+        assert_eq!(found("ad08 0103 61 0204 63", path("173.1")), [[0; 0]; 0]);
+    }
+
+    #[test]
+    fn the_walk_takes_apart_what_the_dictionary_knows() {
+        let packet = "0103 61 1a0f 00000009 0104 6162 fb05 010203 1a06 00000009 ad05 0103 61 f109 05 0106 00000003 \
+                      f104 01 61 f10b 1a 00000009 07 616263";
+        assert_eq!(
+            walked(Dictionary::builtin(), packet),
+            [
+                "1 61",
+                "26.9.1 6162",
+                "26.9.251 010203",
+                "26 00000009",
+                "173.1 61",
+                "241.5.1 00000003",
+                "241.1 61",
+                "241.26.9.7 616263",
+            ]
+        );
+        let ruckus = "1a10 000061dd 990a 0104 6161 0204 0707";
+        assert_eq!(walked(Dictionary::builtin(), ruckus), ["26.25053.153.1 6161", "26.25053.153.2 0707"]);
+        assert_eq!(walked(Dictionary::builtin(), "1a0b 000061dd 9905 0109 61"), ["26.25053.153 010961"]);
+    }
+
+    #[test]
+    fn the_walk_joins_what_was_cut() {
+        let at = Path::of(Space::ExtendedVendor { carrier: 245, vendor: 9, number: 4 });
+        let mut packet = Vec::new();
+        at.write(&[7; 600], false, &mut packet).unwrap();
+        Path::standard(1).write(b"x", false, &mut packet).unwrap();
+        let all: Vec<_> = walk(Dictionary::builtin(), Attributes::new(&packet, 20)).collect();
+        assert_eq!(all.len(), 2);
+        assert_eq!((all[0].0, &*all[0].1), (at, &[7; 600][..]));
+        assert_eq!((all[1].0, &*all[1].1), (Path::standard(1), &b"x"[..]));
+    }
+
+    #[test]
+    fn the_examples_of_rfc_6929_are_found_and_written() {
+        let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/rfc6929_attributes.json"));
+        let vectors: Vec<Json> = serde_json::from_str(text).unwrap();
+        assert_eq!(vectors.len(), 18);
+        for vector in vectors {
+            let at = path(vector["expect"]["identifier"].as_str().unwrap());
+            let packet = octets(vector["attribute_hex"].as_str().unwrap());
+            let content = octets(vector["expect"]["value_hex"].as_str().unwrap());
+            let mut written = Vec::new();
+            at.write(&content, false, &mut written).unwrap();
+            assert_eq!(written, packet, "{at}");
+            let all: Vec<_> = walk(&Dictionary::default(), Attributes::new(&packet, 20)).collect();
+            assert_eq!(all, [(at, Cow::Borrowed(&content[..]))]);
+            let whole = vector["expect"]["fragments"] == 1;
+            let found: Vec<&[u8]> = values(Attributes::new(&packet, 20), &at).collect();
+            assert_eq!(found, if whole { vec![&content[..]] } else { vec![] }, "{at}");
+        }
+    }
+
+    fn nested() -> Dictionary {
+        let mut builder = Builder::with_builtin();
+        let text = "VENDOR Wide 100 format=2,2\nVENDOR Cut 101 format=1,1,c\nATTRIBUTE T 200 tlv\nATTRIBUTE T1 200.1 tlv\n\
+                    ATTRIBUTE T2 200.1.1 tlv\nATTRIBUTE T3 200.1.1.1 tlv\nATTRIBUTE T4 200.1.1.1.1 tlv\n";
+        let mut problems = Problems::new();
+        builder.load(Source::new("x", text), &mut |_, _| None, &mut problems);
+        let dictionary = builder.finish(&mut problems);
+        assert!(problems.is_empty(), "{problems:?}");
+        dictionary
+    }
+
+    #[test]
+    fn tlvs_deeper_than_the_bound_are_given_whole() {
+        assert_eq!(walked(&nested(), "c80d 010b 0109 0107 0105 010361"), ["200.1.1.1.1 010361"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_octets_are_walked_without_a_panic(octets in proptest::collection::vec(
+            prop_oneof![Just(26u8), Just(1), Just(0), Just(100), Just(101), Just(200), Just(245), 2u8..9, any::<u8>()], 0..120,
+        )) {
+            let dictionary = nested();
+            let attributes = Attributes::new(&octets, 20);
+            let total: usize = walk(&dictionary, attributes).map(|(_, content)| content.len()).sum();
+            prop_assert!(total <= octets.len());
+            for attribute in dictionary.attributes() {
+                prop_assert!(values(attributes, &attribute.path()).count() <= octets.len());
+            }
+        }
+
+        /// Both ways to look at a packet find the same.
+        #[test]
+        fn the_walk_and_the_search_agree(
+            pairs in proptest::collection::vec(
+                (0..1540usize, proptest::collection::vec(any::<u8>(), 1..20)), 0..20,
+            ),
+        ) {
+            let dictionary = Dictionary::builtin();
+            let known: Vec<_> = dictionary
+                .attributes()
+                .filter(|attribute| !attribute.data_type().is_container())
+                .map(|attribute| attribute.path())
+                .collect();
+            let mut packet = Vec::new();
+            let mut expected = Vec::new();
+            for (index, content) in pairs {
+                let path = known[index % known.len()];
+                path.write(&content, false, &mut packet).unwrap();
+                expected.push((path, content));
+            }
+            let attributes = Attributes::new(&packet, 20);
+            let all: Vec<_> = walk(dictionary, attributes).map(|(path, content)| (path, content.into_owned())).collect();
+            prop_assert_eq!(&all, &expected);
+            for (path, _) in &expected {
+                let found: Vec<&[u8]> = values(attributes, path).collect();
+                let wanted: Vec<&[u8]> = expected.iter().filter(|(at, _)| at == path).map(|(_, content)| &content[..]).collect();
+                prop_assert_eq!(found, wanted);
+            }
+        }
+    }
 }

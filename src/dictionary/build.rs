@@ -7,11 +7,12 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     index::{Attribute, Dictionary, Values, Vendor},
     path::{Path, Space},
-    types::{DataType, Flags, VendorFormat},
+    types::{DataType, Flags, write_format},
 };
 use crate::{
     limits,
     problem::{Place, Problems, did_you_mean},
+    radius::vendor::VendorFormat,
 };
 
 /// A dictionary in the making.
@@ -84,7 +85,7 @@ impl Builder {
     /// How the vendor writes its attributes, as far as it is known by now.
     pub(super) fn format(&self, number: u32) -> VendorFormat {
         let vendor = self.vendors.iter().rfind(|vendor| vendor.number == number);
-        vendor.map_or(VendorFormat::USUAL, |vendor| vendor.format)
+        vendor.map_or(VendorFormat::STANDARD, |vendor| vendor.format)
     }
 
     /// The names of all vendors, for messages.
@@ -140,7 +141,10 @@ impl Builder {
         if old.format != new.format {
             let message = format!(
                 "vendor \"{}\" has format={} in {}; now format={} holds for all its attributes; remove one of the lines",
-                new.name, old.format, old_origin.place, new.format
+                new.name,
+                write_format(old.format),
+                old_origin.place,
+                write_format(new.format)
             );
             tell_override(old_origin, "vendor-format", origin.place.clone(), message, problems);
         }
@@ -199,7 +203,7 @@ impl Builder {
             tell_override(&old.origin, "attribute-overridden", place, message, problems);
         } else if (old.data_type, old.flags) != (new.data_type, new.flags) {
             let message = format!(
-                "\"{}\" has another type or other flags in {}; the last line holds; remove one of them",
+                "\"{}\" has another type or other flags in {}; this line holds; remove it if that was not meant",
                 new.name, old.origin.place
             );
             tell_override(&old.origin, "attribute-overridden", place, message, problems);
@@ -289,11 +293,12 @@ impl Builder {
         for draft in &self.values {
             let Some(path) = self.check_value(draft, problems) else { continue };
             let list = by_path.entry(path).or_default();
-            match known.insert((path, draft.name.to_ascii_lowercase()), draft) {
+            let key = (path, draft.name.to_ascii_lowercase());
+            match known.get(&key) {
                 None => {}
                 Some(old) if old.number == draft.number => continue,
                 Some(old) if old.origin.sealed => {
-                    list.retain(|other| !std::ptr::eq(*other, old));
+                    list.retain(|other| !std::ptr::eq(*other, *old));
                     let message = format!(
                         "\"{}\" of {} is {} in {}; now it is {}; remove the line if that was not meant",
                         draft.name, draft.attribute, old.number, old.origin.place, draft.number
@@ -309,6 +314,7 @@ impl Builder {
                     continue;
                 }
             }
+            known.insert(key, draft);
             list.push(draft);
         }
         by_path.into_iter().map(|(path, list)| (path, Arc::new(sorted(&list)))).collect()

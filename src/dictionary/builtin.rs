@@ -182,7 +182,7 @@ mod tests {
         if let (crate::dictionary::Space::Vendor { format, .. }, Some((_, expected))) =
             (attribute.path().space(), vendor)
         {
-            assert_eq!(format.to_string(), expected, "{name}");
+            assert_eq!(crate::dictionary::types::write_format(format), expected, "{name}");
         }
     }
 

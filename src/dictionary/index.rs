@@ -6,19 +6,21 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use super::{
     path::Path,
-    types::{DataType, Encryption, Flags, VendorFormat},
+    types::{DataType, Encryption, Flags},
 };
-use crate::problem;
+use crate::{problem, radius::vendor::VendorFormat};
 
 /// Everything that is known about attributes, immutable.
 #[derive(Clone, Debug, Default)]
 pub struct Dictionary {
+    // Bound: all of these hold what `Builder` took, which `limits::DICTIONARY_ATTRIBUTES_MAX` and its like bound.
     pub(super) attributes: Vec<Attribute>,
-    /// By the name in lower case.
+    /// By the name in lower case. Bound: that of the builder.
     pub(super) by_name: HashMap<Box<str>, u32>,
-    /// Of several names for one place, the one that was defined last.
+    /// Of several names for one place, the one that was defined last. Bound: that of the builder.
     pub(super) by_path: HashMap<Path, u32, foldhash::fast::RandomState>,
     pub(super) vendors: Vec<Vendor>,
+    /// Bound: that of the builder.
     pub(super) by_number: HashMap<u32, u32, foldhash::fast::RandomState>,
     pub(super) values: usize,
 }
@@ -106,7 +108,7 @@ impl Dictionary {
     /// How the vendor writes type and length in attribute 26; the usual way for unknown vendors.
     #[must_use]
     pub fn format(&self, vendor: u32) -> VendorFormat {
-        self.vendor(vendor).map_or(VendorFormat::USUAL, |vendor| vendor.format)
+        self.vendor(vendor).map_or(VendorFormat::STANDARD, |vendor| vendor.format)
     }
 
     /// Every attribute in the order of the files.
@@ -160,6 +162,12 @@ impl Attribute {
             flags: Flags::default(),
             values: None,
         }
+    }
+
+    /// The same place without its name and type: any octets can be written there as they are.
+    pub(super) fn as_octets(&self) -> Self {
+        let flags = Flags { secret: self.is_secret(), ..Flags::default() };
+        Self { flags, ..Self::unknown(self.path) }
     }
 
     /// The name as the dictionary spells it.

@@ -5,21 +5,12 @@
 
 use std::fmt;
 
-use super::types::VendorFormat;
-use crate::limits;
+use std::borrow::Cow;
 
-/// The attribute that holds vendors' attributes.
-pub(super) const VENDOR_SPECIFIC: u8 = 26;
-/// The first of the extended attributes (RFC 6929 section 2.1).
-const EXTENDED_FIRST: u8 = 241;
-/// The first of the long extended attributes (RFC 6929 section 2.2).
-const LONG_EXTENDED_FIRST: u8 = 245;
-/// The last of the extended attributes.
-const EXTENDED_LAST: u8 = 246;
-/// Content octets of one fragment of a long extended attribute.
-const LONG_FRAGMENT_OCTETS: usize = 251;
-/// The "more" bit of a long extended attribute, and the "goes on" bit of a WiMAX attribute.
-pub(super) const MORE: u8 = 0x80;
+use crate::{
+    limits,
+    radius::{attribute, error::Full, extended, kind, tlv, vendor, vendor::VendorFormat},
+};
 
 /// The way to an attribute in a packet: small, `Copy`, and enough to find or write it without any dictionary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,7 +75,7 @@ impl Path {
     /// The way to an attribute of a vendor that uses the usual format.
     #[must_use]
     pub const fn vendor(vendor: u32, number: u8) -> Self {
-        Self::of(Space::Vendor { vendor, number: number as u32, format: VendorFormat::USUAL })
+        Self::of(Space::Vendor { vendor, number: number as u32, format: VendorFormat::STANDARD })
     }
 
     /// The way to an attribute directly inside of `space`.
@@ -136,14 +127,6 @@ impl Path {
         !matches!(self.space, Space::Internal { .. })
     }
 
-    /// Whether a long content may be cut over several attributes of this place.
-    pub(super) const fn is_fragmented(&self) -> bool {
-        match self.space {
-            Space::Extended { carrier, .. } | Space::ExtendedVendor { carrier, .. } => is_long_extended(carrier),
-            _ => false,
-        }
-    }
-
     /// The same way with the vendor's format replaced.
     pub(super) const fn with_format(mut self, new: VendorFormat) -> Self {
         if let Space::Vendor { vendor, number, .. } = self.space {
@@ -159,16 +142,16 @@ impl Path {
     pub fn from_numbers(numbers: &[u32], format_of: impl Fn(u32) -> VendorFormat) -> Option<Self> {
         let (first, rest) = numbers.split_first()?;
         let first = u8::try_from(*first).ok().filter(|first| *first > 0)?;
-        let (space, children) = if first == VENDOR_SPECIFIC && rest.len() >= 2 {
+        let (space, children) = if first == kind::VENDOR_SPECIFIC && rest.len() >= 2 {
             let (vendor, number) = (*rest.first()?, *rest.get(1)?);
             let format = format_of(vendor);
-            if number > format.number_max() {
+            if number > format.kind_max() {
                 return None;
             }
             (Space::Vendor { vendor, number, format }, rest.get(2..)?)
         } else if is_extended(first) && !rest.is_empty() {
             let number = u8::try_from(*rest.first()?).ok()?;
-            if number == VENDOR_SPECIFIC && rest.len() >= 3 {
+            if number == kind::EXTENDED_VENDOR_SPECIFIC && rest.len() >= 3 {
                 let vendor_number = u8::try_from(*rest.get(2)?).ok()?;
                 let space = Space::ExtendedVendor { carrier: first, vendor: *rest.get(1)?, number: vendor_number };
                 (space, rest.get(3..)?)
@@ -178,65 +161,41 @@ impl Path {
         } else {
             (Space::Standard(first), rest)
         };
-        let containers = [Space::Standard(VENDOR_SPECIFIC)];
-        let carrier_26 = matches!(space, Space::Extended { number: VENDOR_SPECIFIC, .. });
+        let containers = [Space::Standard(kind::VENDOR_SPECIFIC)];
+        let carrier_26 = matches!(space, Space::Extended { number: kind::EXTENDED_VENDOR_SPECIFIC, .. });
         if !children.is_empty() && (containers.contains(&space) || carrier_26) {
             return None;
         }
         children.iter().try_fold(Self::of(space), |path, number| path.child(u8::try_from(*number).ok()?))
     }
 
-    /// Appends the attribute with this content, header included, to `out`.
+    /// Appends the attribute with this content, headers included, to `out`.
     ///
     /// `content`: what stands in the packet, tag included, hidden if it is to be hidden. `concat`: whether a long content
-    /// may be cut over several attributes. On an error `out` is as before.
+    /// may be cut over several attributes.
     ///
     /// # Errors
-    /// [`TooLong`] if the content does not fit, [`TooLong`] also for internal attributes, which fit nowhere.
-    pub fn write(&self, content: &[u8], concat: bool, out: &mut Vec<u8>) -> Result<(), TooLong> {
-        let mut header = Header::default();
-        // Headers are collected from the outside to the inside, with the lengths of all that follows.
-        let mut left = content.len() + 2 * self.children().len();
+    /// [`Full`] if the content does not fit or is empty; [`Full::TypeUnfit`] for internal attributes. Nothing is appended
+    /// then.
+    pub fn write(&self, content: &[u8], concat: bool, out: &mut Vec<u8>) -> Result<(), Full> {
+        let mut content = Cow::Borrowed(content);
+        for number in self.children().iter().rev() {
+            let mut wrapped = Vec::with_capacity(content.len() + 2);
+            tlv::encode(*number, &content, &mut wrapped)?;
+            content = Cow::Owned(wrapped);
+        }
         match self.space {
-            Space::Standard(number) => {
-                self.push_children(left, &mut header)?;
-                write_standard(number, header.octets(), content, concat, out)
+            Space::Standard(kind) if concat && content.len() > limits::VALUE_OCTETS_MAX => {
+                content.chunks(limits::VALUE_OCTETS_MAX).try_for_each(|part| attribute::encode(kind, part, out))
             }
-            Space::Vendor { vendor, number, format } => {
-                header.push(&vendor.to_be_bytes());
-                header.push_number(number, format.type_octets());
-                left += format.header_octets();
-                if format.length_octets() > 0 {
-                    header.push_number(octet(left)?.into(), format.length_octets());
-                }
-                if format.continuation() {
-                    header.push(&[0]);
-                }
-                self.push_children(left - format.header_octets(), &mut header)?;
-                write_standard(VENDOR_SPECIFIC, header.octets(), content, false, out)
-            }
-            Space::Extended { carrier, number } => {
-                self.push_children(left, &mut header)?;
-                write_extended(carrier, number, header.octets(), content, out)
-            }
+            Space::Standard(kind) => attribute::encode(kind, &content, out),
+            Space::Vendor { vendor, number, format } => vendor::encode(vendor, format, number, &content, out),
+            Space::Extended { carrier, number } => extended::encode(carrier, number, &content, out),
             Space::ExtendedVendor { carrier, vendor, number } => {
-                header.push(&vendor.to_be_bytes());
-                header.push(&[number]);
-                self.push_children(left, &mut header)?;
-                write_extended(carrier, VENDOR_SPECIFIC, header.octets(), content, out)
+                extended::encode_vendor(carrier, vendor, number, &content, out)
             }
-            Space::Internal { .. } => Err(TooLong),
+            Space::Internal { .. } => Err(Full::TypeUnfit),
         }
-    }
-
-    /// Adds the headers of the TLVs; `left`: octets of these headers and the content.
-    fn push_children(&self, left: usize, header: &mut Header) -> Result<(), TooLong> {
-        let mut left = left;
-        for number in self.children() {
-            header.push(&[*number, octet(left)?]);
-            left -= 2;
-        }
-        Ok(())
     }
 }
 
@@ -255,102 +214,20 @@ impl fmt::Display for Path {
     }
 }
 
-/// The content does not fit into the attribute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooLong;
-
-impl fmt::Display for TooLong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the value is longer than the attribute can hold")
-    }
-}
-
-impl std::error::Error for TooLong {}
-
 /// Whether this standard number is one of the extended attributes.
 pub(super) const fn is_extended(number: u8) -> bool {
-    number >= EXTENDED_FIRST && number <= EXTENDED_LAST
+    number >= kind::EXTENDED_FIRST && number <= kind::LONG_EXTENDED_LAST
 }
 
 /// Whether this standard number is one of the long extended attributes.
 pub(super) const fn is_long_extended(number: u8) -> bool {
-    number >= LONG_EXTENDED_FIRST && number <= EXTENDED_LAST
-}
-
-/// The headers between an attribute's own header and its content: vendor, number, length and at most four TLVs.
-#[derive(Default)]
-struct Header {
-    octets: [u8; 24],
-    used: usize,
-}
-
-impl Header {
-    fn push(&mut self, octets: &[u8]) {
-        for octet in octets {
-            if let Some(place) = self.octets.get_mut(self.used) {
-                *place = *octet;
-                self.used += 1;
-            }
-        }
-    }
-
-    fn push_number(&mut self, number: u32, octets: usize) {
-        let all = number.to_be_bytes();
-        self.push(all.get(4 - octets.min(4)..).unwrap_or_default());
-    }
-
-    fn octets(&self) -> &[u8] {
-        self.octets.get(..self.used).unwrap_or_default()
-    }
-}
-
-fn octet(count: usize) -> Result<u8, TooLong> {
-    u8::try_from(count).map_err(|_| TooLong)
-}
-
-fn write_standard(number: u8, header: &[u8], content: &[u8], concat: bool, out: &mut Vec<u8>) -> Result<(), TooLong> {
-    let whole = header.len() + content.len();
-    if whole <= limits::VALUE_OCTETS_MAX {
-        out.extend_from_slice(&[number, octet(whole + 2)?]);
-        out.extend_from_slice(header);
-        out.extend_from_slice(content);
-        return Ok(());
-    }
-    if !concat || !header.is_empty() || content.len() > limits::PACKET_OCTETS_MAX {
-        return Err(TooLong);
-    }
-    for part in content.chunks(limits::VALUE_OCTETS_MAX) {
-        out.extend_from_slice(&[number, octet(part.len() + 2)?]);
-        out.extend_from_slice(part);
-    }
-    Ok(())
-}
-
-fn write_extended(carrier: u8, number: u8, header: &[u8], content: &[u8], out: &mut Vec<u8>) -> Result<(), TooLong> {
-    let whole = header.len() + content.len();
-    if !is_long_extended(carrier) {
-        out.extend_from_slice(&[carrier, octet(whole + 3)?, number]);
-        out.extend_from_slice(header);
-        out.extend_from_slice(content);
-        return Ok(());
-    }
-    if whole > limits::PACKET_OCTETS_MAX {
-        return Err(TooLong);
-    }
-    let fragments = whole.div_ceil(LONG_FRAGMENT_OCTETS).max(1);
-    let mut octets = header.iter().chain(content);
-    for fragment in 1..=fragments {
-        let more = fragment < fragments;
-        let here = if more { LONG_FRAGMENT_OCTETS } else { whole - (fragments - 1) * LONG_FRAGMENT_OCTETS };
-        out.extend_from_slice(&[carrier, octet(here + 4)?, number, if more { MORE } else { 0 }]);
-        out.extend(octets.by_ref().take(here));
-    }
-    Ok(())
+    number >= kind::LONG_EXTENDED_FIRST && number <= kind::LONG_EXTENDED_LAST
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dictionary::types::parse_format;
 
     fn written(path: Path, content: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -365,7 +242,7 @@ mod tests {
 
     #[test]
     fn dotted_numbers_read_back() {
-        let usual = |_| VendorFormat::USUAL;
+        let usual = |_| VendorFormat::STANDARD;
         for right in [&[1][..], &[26], &[26, 9, 1], &[241, 1], &[241, 26], &[241, 26, 9, 1], &[241, 5, 1], &[173, 2]] {
             let path = Path::from_numbers(right, usual).expect("well-formed numbers");
             let text: Vec<String> = right.iter().map(u32::to_string).collect();
@@ -388,10 +265,10 @@ mod tests {
             ("1,1,c", "1a0b 00000009 0105 00 6162"),
         ];
         for (format, expected) in cases {
-            let format = VendorFormat::parse(format).expect("a format of the manual page");
+            let format = parse_format(format).expect("a format of the manual page");
             let path = Path::of(Space::Vendor { vendor: 9, number: 1, format });
             let hex: String = written(path, b"ab").iter().map(|octet| format!("{octet:02x}")).collect();
-            assert_eq!(hex, expected.replace(' ', ""), "{format}");
+            assert_eq!(hex, expected.replace(' ', ""), "{format:?}");
         }
     }
 
@@ -402,9 +279,12 @@ mod tests {
         let deep = Path::vendor(9, 1).child(1).and_then(|path| path.child(2)).expect("two levels");
         for path in [Path::standard(1), Path::vendor(9, 1), deep, Path::of(Space::Extended { carrier: 241, number: 1 })]
         {
-            assert_eq!(path.write(&long, false, &mut out), Err(TooLong));
+            assert_eq!(path.write(&long, false, &mut out), Err(Full::ValueTooLong));
         }
-        assert_eq!(Path::of(Space::Internal { vendor: 0, number: 1000 }).write(&[1], false, &mut out), Err(TooLong));
+        assert_eq!(
+            Path::of(Space::Internal { vendor: 0, number: 1000 }).write(&[1], false, &mut out),
+            Err(Full::TypeUnfit)
+        );
         assert_eq!(out, [7]);
     }
 

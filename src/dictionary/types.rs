@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::radius::vendor::VendorFormat;
+
 /// How the content of an attribute is laid out.
 ///
 /// Source: RFC 8044 section 3, and the manual page dictionary(5) of FreeRADIUS 3 for the spelling.
@@ -189,93 +191,26 @@ impl Flags {
     }
 }
 
-/// How a vendor lays out the attributes inside of attribute 26.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct VendorFormat {
-    type_octets: u8,
-    length_octets: u8,
-    continuation: bool,
+/// The format of a text such as `2,1` or `1,1,c`.
+pub(super) fn parse_format(text: &str) -> Option<VendorFormat> {
+    let mut fields = text.split(',');
+    let type_octets = fields.next()?.parse().ok()?;
+    let length_octets = fields.next()?.parse().ok()?;
+    let has_continuation = match fields.next() {
+        None => false,
+        Some(word) if word.eq_ignore_ascii_case("c") => true,
+        Some(_) => return None,
+    };
+    if fields.next().is_some() {
+        return None;
+    }
+    VendorFormat::new(type_octets, length_octets, has_continuation)
 }
 
-impl VendorFormat {
-    /// One octet of type, one of length: what RFC 2865 section 5.26 recommends.
-    pub const USUAL: Self = Self { type_octets: 1, length_octets: 1, continuation: false };
-
-    /// `type_octets`: 1, 2 or 4; `length_octets`: 0, 1 or 2; `continuation`: an octet after the length says whether the
-    /// next attribute goes on, only with 1 and 1.
-    #[must_use]
-    pub const fn new(type_octets: u8, length_octets: u8, continuation: bool) -> Option<Self> {
-        if !matches!(type_octets, 1 | 2 | 4) || length_octets > 2 {
-            return None;
-        }
-        if continuation && (type_octets != 1 || length_octets != 1) {
-            return None;
-        }
-        Some(Self { type_octets, length_octets, continuation })
-    }
-
-    /// The format of a text such as `2,1` or `1,1,c`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut fields = text.split(',');
-        let type_octets = fields.next()?.parse().ok()?;
-        let length_octets = fields.next()?.parse().ok()?;
-        let continuation = match fields.next() {
-            None => false,
-            Some(word) if word.eq_ignore_ascii_case("c") => true,
-            Some(_) => return None,
-        };
-        if fields.next().is_some() {
-            return None;
-        }
-        Self::new(type_octets, length_octets, continuation)
-    }
-
-    /// Octets of the type.
-    #[must_use]
-    pub const fn type_octets(self) -> usize {
-        self.type_octets as usize
-    }
-
-    /// Octets of the length; with none the content takes all that is left.
-    #[must_use]
-    pub const fn length_octets(self) -> usize {
-        self.length_octets as usize
-    }
-
-    /// Whether an octet with a "goes on" bit follows the length (WiMAX).
-    #[must_use]
-    pub const fn continuation(self) -> bool {
-        self.continuation
-    }
-
-    /// Octets before the content.
-    #[must_use]
-    pub const fn header_octets(self) -> usize {
-        self.type_octets as usize + self.length_octets as usize + self.continuation as usize
-    }
-
-    /// The largest number of an attribute.
-    #[must_use]
-    pub const fn number_max(self) -> u32 {
-        match self.type_octets {
-            1 => u8::MAX as u32,
-            2 => u16::MAX as u32,
-            _ => u32::MAX,
-        }
-    }
-}
-
-impl Default for VendorFormat {
-    fn default() -> Self {
-        Self::USUAL
-    }
-}
-
-impl fmt::Display for VendorFormat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},{}{}", self.type_octets, self.length_octets, if self.continuation { ",c" } else { "" })
-    }
+/// The text that [`parse_format`] reads.
+pub(super) fn write_format(format: VendorFormat) -> String {
+    let continuation = if format.has_continuation() { ",c" } else { "" };
+    format!("{},{}{continuation}", format.type_octets(), format.length_octets())
 }
 
 #[cfg(test)]
@@ -300,10 +235,10 @@ mod tests {
     #[test]
     fn vendor_formats_are_those_of_the_manual_page() {
         for right in ["1,1", "1,0", "1,2", "2,1", "2,2", "4,0", "1,1,c"] {
-            assert_eq!(VendorFormat::parse(right).map(|format| format.to_string()).as_deref(), Some(right));
+            assert_eq!(parse_format(right).map(write_format).as_deref(), Some(right));
         }
         for wrong in ["", "1", "3,1", "1,3", "2,1,c", "1,1,d", "1,1,c,c", "a,b", "1,,1"] {
-            assert_eq!(VendorFormat::parse(wrong), None, "{wrong}");
+            assert_eq!(parse_format(wrong), None, "{wrong}");
         }
     }
 }

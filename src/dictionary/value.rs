@@ -12,9 +12,7 @@ use super::{
     text,
     types::{DataType, Encryption},
 };
-
-/// The largest tag (RFC 2868 section 3.1).
-pub(super) const TAG_MAX: u8 = 0x1F;
+use crate::radius::tag::{self, Tag, Tagged};
 
 /// The content of an attribute with its type, borrowed from the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +44,8 @@ pub enum Value<'a> {
 /// A value and the tag before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decoded<'a> {
-    /// 1 to 31; 0 if there is none.
-    pub tag: u8,
+    /// 1 to 31, or [`Tag::NONE`].
+    pub tag: Tag,
     /// The content.
     pub value: Value<'a>,
 }
@@ -59,19 +57,21 @@ impl Attribute {
     /// Source: RFC 2868 section 3 for tags, RFC 8044 section 3 for the types.
     #[must_use]
     pub fn decode<'a>(&self, octets: &'a [u8]) -> Decoded<'a> {
-        let (tag, content) = self.split_tag(octets);
+        let untagged = |value| Decoded { tag: Tag::NONE, value };
         if self.flags.encryption != Encryption::None {
-            return Decoded { tag, value: Value::Octets(content) };
+            return self.split_hidden(octets);
         }
-        if self.flags.tagged && self.data_type == DataType::Integer {
-            let value = match *content {
-                // The tag takes the place of the first of the four octets.
-                [first, b, c, d] if first <= TAG_MAX => Value::Number(u32::from_be_bytes([0, b, c, d]).into()),
-                _ => read(self.data_type, content),
+        if !self.flags.tagged {
+            return untagged(read(self.data_type, octets));
+        }
+        if self.data_type == DataType::Integer {
+            return match tag::read_integer(octets) {
+                Ok(Tagged { tag, value }) => Decoded { tag, value: Value::Number(value.into()) },
+                Err(_) => untagged(Value::Invalid(octets)),
             };
-            return Decoded { tag, value };
         }
-        Decoded { tag, value: read(self.data_type, content) }
+        let Tagged { tag, value } = tag::read_text(octets);
+        Decoded { tag, value: read(self.data_type, value) }
     }
 
     /// Reads the content of a hidden attribute after it was revealed; `octets`: without tag, salt and padding.
@@ -86,17 +86,15 @@ impl Attribute {
         Shown { attribute: self, octets }
     }
 
-    /// The tag, and what follows it. A tagged number keeps the octet, because it is one of its four.
-    fn split_tag<'a>(&self, octets: &'a [u8]) -> (u8, &'a [u8]) {
-        let Some((first, rest)) = octets.split_first().filter(|_| self.flags.tagged) else { return (0, octets) };
-        if self.data_type == DataType::Integer && self.flags.encryption == Encryption::None {
-            return (if *first <= TAG_MAX { *first } else { 0 }, octets);
+    /// The tag of a hidden attribute, and the salt and the hidden octets behind it. The octet before a salt is always a
+    /// tag, whatever it holds (RFC 2868 section 3.5).
+    fn split_hidden<'a>(&self, octets: &'a [u8]) -> Decoded<'a> {
+        match octets.split_first() {
+            Some((tag, rest)) if self.flags.tagged && self.flags.encryption == Encryption::TunnelPassword => {
+                Decoded { tag: Tag::new(*tag).unwrap_or_default(), value: Value::Octets(rest) }
+            }
+            _ => Decoded { tag: Tag::NONE, value: Value::Octets(octets) },
         }
-        // The octet before a salt is always a tag, whatever it holds (RFC 2868 section 3.5).
-        if self.flags.encryption == Encryption::TunnelPassword {
-            return (if *first <= TAG_MAX { *first } else { 0 }, rest);
-        }
-        if *first <= TAG_MAX && !rest.is_empty() { (*first, rest) } else { (0, octets) }
     }
 }
 
@@ -191,8 +189,8 @@ impl fmt::Display for Shown<'_> {
             }
             _ => f.write_str(&self.attribute.name)?,
         }
-        if tag > 0 {
-            write!(f, ":{tag}")?;
+        if tag != Tag::NONE {
+            write!(f, ":{}", tag.octet())?;
         }
         f.write_str(" = ")?;
         self.attribute.write_value(value, f)
@@ -236,4 +234,115 @@ impl Attribute {
 fn is_plain(name: &str) -> bool {
     let starts_with_digit = name.starts_with(|c: char| c.is_ascii_digit());
     !starts_with_digit || (name.parse::<u64>().is_err() && !name.starts_with("0x") && !name.starts_with("0X"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dictionary::{Dictionary, Path};
+
+    fn shipped(name: &str) -> &'static Attribute {
+        Dictionary::builtin().attribute(name).expect("it is shipped")
+    }
+
+    fn of_type(data_type: DataType) -> Attribute {
+        Attribute { data_type, name: "Test".into(), ..Attribute::unknown(Path::standard(200)) }
+    }
+
+    #[test]
+    fn content_of_every_type_is_read_and_printed() {
+        let v6 = [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        let cases: [(DataType, &[u8], &str); 24] = [
+            (DataType::String, b"a\"\xc3\xa9", r#""a\"é""#),
+            (DataType::String, b"", r#""""#),
+            (DataType::Octets, &[0, 255], "0x00ff"),
+            (DataType::FixedOctets(2), &[0, 255], "0x00ff"),
+            (DataType::AscendFilter, &[1], "0x01"),
+            (DataType::Ipv4Address, &[192, 0, 2, 1], "192.0.2.1"),
+            (DataType::Ipv6Address, &v6, "2001:db8::1"),
+            (DataType::AnyAddress, &[192, 0, 2, 1], "192.0.2.1"),
+            (DataType::AnyAddress, &v6, "2001:db8::1"),
+            (DataType::Ipv4Prefix, &[0, 16, 10, 1, 2, 3], "10.1.0.0/16"),
+            (DataType::Ipv4Prefix, &[7, 0, 10, 1, 2, 3], "0.0.0.0/0"),
+            (DataType::Ipv6Prefix, &[0, 32, 0x20, 1, 0xd, 0xb8], "2001:db8::/32"),
+            (DataType::Ipv6Prefix, &[0, 0], "::/0"),
+            (DataType::Ipv6Prefix, &[0, 15, 0x20, 1], "2000::/15"),
+            (DataType::InterfaceId, &[0, 0, 0, 0x11, 0x22, 0xff, 0, 0x33], "0:11:22ff:33"),
+            (DataType::Ethernet, &[0, 0x1a, 2, 3, 4, 5], "00:1a:02:03:04:05"),
+            (DataType::Date, &0x6b03_6298_u32.to_be_bytes(), "\"Nov 22 2026 21:46:00 UTC\""),
+            (DataType::Date, &[0; 4], "\"Jan  1 1970 00:00:00 UTC\""),
+            (DataType::Integer, &[0, 0, 1, 0], "256"),
+            (DataType::Short, &[1, 0], "256"),
+            (DataType::Byte, &[255], "255"),
+            (DataType::Integer64, &[255; 8], "18446744073709551615"),
+            (DataType::Signed, &[255; 4], "-1"),
+            (DataType::Bool, &[1], "yes"),
+        ];
+        for (data_type, octets, expected) in cases {
+            assert_eq!(of_type(data_type).show(octets).to_string(), format!("Test = {expected}"), "{data_type}");
+        }
+    }
+
+    #[test]
+    fn content_of_the_wrong_size_is_kept_as_octets() {
+        let cases: [(DataType, &[u8]); 14] = [
+            (DataType::FixedOctets(2), &[1]),
+            (DataType::Ipv4Address, &[1, 2, 3]),
+            (DataType::Ipv6Address, &[1; 15]),
+            (DataType::AnyAddress, &[1; 5]),
+            (DataType::Ipv4Prefix, &[0, 33, 1, 2, 3, 4]),
+            (DataType::Ipv4Prefix, &[0, 8, 10]),
+            (DataType::Ipv6Prefix, &[0]),
+            (DataType::Ipv6Prefix, &[0, 129]),
+            (DataType::Ipv6Prefix, &[0; 19]),
+            (DataType::InterfaceId, &[0; 7]),
+            (DataType::Ethernet, &[0; 7]),
+            (DataType::Integer, &[]),
+            (DataType::Byte, &[1, 2]),
+            (DataType::Bool, &[2]),
+        ];
+        for (data_type, octets) in cases {
+            let attribute = of_type(data_type);
+            assert_eq!(attribute.decode(octets).value, Value::Invalid(octets), "{data_type}");
+            assert!(attribute.show(octets).to_string().starts_with("Attr-200 = 0x"), "{data_type}");
+        }
+        // Text in another encoding can still be read by people.
+        assert_eq!(of_type(DataType::String).decode(b"\xff").value, Value::Invalid(b"\xff"));
+        assert_eq!(of_type(DataType::String).show(b"a\xff").to_string(), r#"Test = "a\377""#);
+    }
+
+    #[test]
+    fn tags_stand_behind_the_name() {
+        assert_eq!(shipped("Tunnel-Type").show(&[1, 0, 0, 13]).to_string(), "Tunnel-Type:1 = VLAN");
+        assert_eq!(shipped("Tunnel-Type").show(&[0, 0, 0, 13]).to_string(), "Tunnel-Type = VLAN");
+        assert_eq!(shipped("Tunnel-Type").show(&[0x20, 0, 0, 13]).to_string(), "Attr-64 = 0x2000000d");
+        let group = shipped("Tunnel-Private-Group-Id");
+        assert_eq!(group.show(b"\x0120").to_string(), "Tunnel-Private-Group-Id:1 = \"20\"");
+        assert_eq!(group.show(b"\x0020").to_string(), "Tunnel-Private-Group-Id = \"20\"");
+        assert_eq!(group.show(b"20").to_string(), "Tunnel-Private-Group-Id = \"20\"");
+    }
+
+    #[test]
+    fn what_is_secret_is_not_shown() {
+        for name in ["User-Password", "CHAP-Password", "Tunnel-Password", "MS-MPPE-Recv-Key", "Aruba-MPSK-Passphrase"] {
+            assert_eq!(shipped(name).show(b"secret").to_string(), format!("{name} = <hidden>"));
+        }
+        let tunnel = shipped("Tunnel-Password").decode(&[2, 0x80, 1, 7]);
+        assert_eq!((tunnel.tag.octet(), tunnel.value), (2, Value::Octets(&[0x80, 1, 7])));
+        assert_eq!(shipped("Tunnel-Password").decode_revealed(b"psk"), Value::Text("psk"));
+        assert_eq!(shipped("MS-MPPE-Recv-Key").decode(&[0x80, 1]).value, Value::Octets(&[0x80, 1]));
+    }
+
+    #[test]
+    fn a_value_is_shown_by_its_name() {
+        let shown = |name, octets: &[u8]| shipped(name).show(octets).to_string();
+        assert_eq!(shown("NAS-Port-Type", &[0, 0, 0, 15]), "NAS-Port-Type = Ethernet");
+        assert_eq!(shown("NAS-Port-Type", &[0, 0, 9, 9]), "NAS-Port-Type = 2313");
+        // A name that is a number would read back as another number.
+        let values =
+            crate::dictionary::index::Values { list: vec![(1, "7".into()), (2, "0x7".into()), (3, "7th".into())] };
+        let attribute = Attribute { values: Some(values.into()), ..of_type(DataType::Byte) };
+        let all: Vec<String> = (1..=3).map(|octet| attribute.show(&[octet]).to_string()).collect();
+        assert_eq!(all, ["Test = 1", "Test = 2", "Test = 7th"]);
+    }
 }

@@ -9,10 +9,10 @@ use super::{
     summary::Line,
 };
 use crate::{
-    dictionary::{Attribute, DataType, Dictionary, Encryption, Space, ValueError, VendorFormat},
+    dictionary::{Attribute, DataType, Dictionary, Encryption, Space, ValueError},
     policy::{profile::FactText, template::Piece},
     problem::{Place, Problems},
-    radius::{kind, tag::Tag},
+    radius::{kind, tag::Tag, vendor::VendorFormat},
 };
 
 /// The attributes collected so far.
@@ -131,13 +131,13 @@ impl<'a> Build<'a> {
         content: &Content,
         escaped: bool,
     ) -> Result<(), Refused> {
-        let tag_error = |error: ValueError| error.message(attribute, &tag.to_string());
-        let checked = Tag::new(tag).ok_or_else(|| tag_error(ValueError::TagTooLarge))?;
+        let checked = Tag::new(tag).ok_or("a tag is from 0 to 31; correct it")?;
         if tag > 0 && !attribute.flags().tagged {
-            return Err(tag_error(ValueError::TagUnexpected));
+            return Err(ValueError::TagUnexpected.message(attribute, &tag.to_string()));
         }
         let Some(text) = content.as_constant() else { return self.push_text(attribute, checked, content, escaped) };
-        let octets = attribute.encode(tag, text).map_err(|error| error.message(attribute, text))?;
+        let written_tag = Some(checked).filter(|tag| *tag != Tag::NONE);
+        let octets = attribute.encode(written_tag, text).map_err(|error| error.message(attribute, text))?;
         if octets.is_empty() {
             return Err(format!("{} can't be empty; RADIUS has no empty values", attribute.name()));
         }
@@ -290,7 +290,7 @@ fn header(attribute: &Attribute, tag: Option<u8>) -> Result<Header, Refused> {
     }
     match attribute.path().space() {
         Space::Standard(number) => Ok(Header { number, vendor: None, tag }),
-        Space::Vendor { vendor, number, format: VendorFormat::USUAL } => {
+        Space::Vendor { vendor, number, format: VendorFormat::STANDARD } => {
             let number = u8::try_from(number).map_err(|_| odd())?;
             Ok(Header { number, vendor: Some(vendor), tag })
         }

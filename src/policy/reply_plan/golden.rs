@@ -6,7 +6,7 @@ use std::{fmt::Write, fs, path::PathBuf};
 
 use super::{FactId, FactNames, FactSource, Materials, Occasion, ReplyPlan, render};
 use crate::{
-    dictionary::{self, Dictionary},
+    dictionary::{Dictionary, list},
     document::Source,
     policy::{
         acl::{Acl, Acls},
@@ -14,7 +14,7 @@ use crate::{
         vendor::Vendors,
     },
     problem::{Place, Problems},
-    radius::{buffer::PacketBuffer, code::Code, hidden::Salt, secret::Secret},
+    radius::{attribute::Attributes, buffer::PacketBuffer, code::Code, hidden::Salt, secret::Secret},
 };
 
 /// Facts of tests: a name stands for itself, and the number is that of its first use.
@@ -116,11 +116,11 @@ fn golden(vendor: &str, policy: &str) -> String {
     let mut text = fixture.problems();
     let Some(plan) = plan else { return text };
     let octets = fixture.reply(&plan, false).expect("it fits");
-    let _ = write!(text, "\n# Attributes\n{}", dictionary::print(Dictionary::builtin(), &octets));
+    let _ = write!(text, "\n# Attributes\n{}", list::print(Dictionary::builtin(), Attributes::new(&octets, 20)));
     let _ = write!(text, "\n# Octets\n{}", hex_lines(&octets));
     for download in plan.downloads() {
         let _ = write!(text, "\n# Download {}\n", download.name);
-        text.push_str(&dictionary::print(Dictionary::builtin(), download.octets()));
+        text.push_str(&list::print(Dictionary::builtin(), Attributes::new(download.octets(), 20)));
     }
     text
 }

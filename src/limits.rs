@@ -26,6 +26,9 @@ pub const PASSWORD_OCTETS_MAX: usize = 128;
 pub const FILE_OCTETS_MAX: usize = 8 * 1024 * 1024;
 /// Problems that are listed; the rest is counted. Nobody reads the thousandth message.
 pub const PROBLEMS_MAX: usize = 1_000;
+/// Messages of a dictionary with a suggestion in them. Each is sought among all names, so that thousands would take minutes;
+/// the messages after these come without.
+pub const SUGGESTIONS_MAX: usize = 100;
 /// Files in one folder of policies, dictionaries or `conf.d`.
 pub const FILES_MAX: usize = 1_000;
 /// Depth of `$INCLUDE` in dictionaries: Debian's tree needs 3.

@@ -24,6 +24,8 @@ pub struct Builder {
     vendors: Vec<Vendor>,
     vendor_places: Vec<Origin>,
     vendor_names: HashMap<String, usize>,
+    /// By the vendor's number.
+    formats: HashMap<u32, VendorFormat>,
     attributes: Vec<Draft>,
     names: HashMap<String, usize>,
     /// Paths in here have the usual format: the vendor's may be told later.
@@ -84,8 +86,7 @@ impl Builder {
 
     /// How the vendor writes its attributes, as far as it is known by now.
     pub(super) fn format(&self, number: u32) -> VendorFormat {
-        let vendor = self.vendors.iter().rfind(|vendor| vendor.number == number);
-        vendor.map_or(VendorFormat::STANDARD, |vendor| vendor.format)
+        self.formats.get(&number).copied().unwrap_or(VendorFormat::STANDARD)
     }
 
     /// The names of all vendors, for messages.
@@ -122,6 +123,16 @@ impl Builder {
             return;
         }
         self.vendor_names.insert(key, self.vendors.len());
+        let before = self.formats.insert(vendor.number, vendor.format);
+        if let Some(before) = before.filter(|before| *before != vendor.format) {
+            let message = format!(
+                "another vendor with the number {} has format={}; now format={} holds for both; correct one of the lines",
+                vendor.number,
+                write_format(before),
+                write_format(vendor.format)
+            );
+            problems.warning("vendor-format", Some(origin.place.clone()), message);
+        }
         self.vendors.push(vendor);
         self.vendor_places.push(origin);
     }
@@ -148,6 +159,7 @@ impl Builder {
             );
             tell_override(old_origin, "vendor-format", origin.place.clone(), message, problems);
         }
+        self.formats.insert(new.number, new.format);
         *old = new;
         *old_origin = origin;
     }
@@ -210,7 +222,8 @@ impl Builder {
         }
         old.dropped = true;
         let path = old.path;
-        if self.paths.get(&path) == Some(&known) {
+        // The new definition takes the same place over; only one that it left has to be given back.
+        if path != new.path && self.paths.get(&path) == Some(&known) {
             self.restore_alias(path, known);
         }
         true
@@ -260,8 +273,9 @@ impl Builder {
         let mut dictionary = Dictionary::default();
         for (index, vendor) in (0u32..).zip(&self.vendors) {
             dictionary.by_number.insert(vendor.number, index);
+            let format = self.format(vendor.number);
+            dictionary.vendors.push(Vendor { format, ..vendor.clone() });
         }
-        dictionary.vendors.clone_from(&self.vendors);
         let values = self.values_by_path(problems);
         dictionary.values = values.values().map(|values| values.list.len()).sum();
         let mut indexes = HashMap::new();
@@ -328,7 +342,7 @@ impl Builder {
                 "there is no attribute \"{}\" for the value \"{}\"{}",
                 draft.attribute,
                 draft.name,
-                or_advice(did_you_mean(&draft.attribute, self.attribute_names()), "define it with ATTRIBUTE")
+                or_advice(suggest(&draft.attribute, self.attribute_names(), problems), "define it with ATTRIBUTE")
             );
             problems.error("unknown-attribute", place(), message);
             return None;
@@ -370,6 +384,11 @@ fn tell_override(old: &Origin, code: &'static str, place: Place, message: String
     } else {
         problems.warning(code, Some(place), message);
     }
+}
+
+/// The suggestion of the nearest name, as long as there are few problems: seeking it takes time.
+pub(super) fn suggest<'c>(wrong: &str, candidates: impl IntoIterator<Item = &'c str>, problems: &Problems) -> String {
+    if problems.iter().count() < limits::SUGGESTIONS_MAX { did_you_mean(wrong, candidates) } else { String::new() }
 }
 
 /// The suggestion, or the advice if there is no suggestion.

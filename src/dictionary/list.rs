@@ -72,7 +72,7 @@ pub fn print(dictionary: &Dictionary, attributes: Attributes<'_>) -> String {
 #[must_use]
 pub fn parse(source: &Source, dictionary: &Dictionary, problems: &mut Problems) -> Vec<Pair> {
     let mut pairs = Vec::new();
-    let mut reader = Reader { source, dictionary, at: 0 };
+    let mut reader = Reader { source, dictionary, at: 0, read: 0 };
     // A list of another packet follows an empty line; joined they would make a request that nobody sent.
     let mut ended = false;
     for line in source.text().split_inclusive('\n') {
@@ -91,11 +91,14 @@ pub fn parse(source: &Source, dictionary: &Dictionary, problems: &mut Problems) 
     pairs
 }
 
-/// Reads one line after the other; `at` is the octet at which the next word starts.
+/// Reads one line after the other.
 struct Reader<'r> {
     source: &'r Source,
     dictionary: &'r Dictionary,
+    /// The octet at which the next word starts.
     at: usize,
+    /// How many pairs were begun, wrong ones too: each mistake costs the search for a suggestion.
+    read: usize,
 }
 
 /// A mistake: at which octet, its code, and the message.
@@ -111,11 +114,12 @@ impl<'r> Reader<'r> {
             if self.rest(end).is_empty() || self.rest(end).starts_with('#') {
                 return true;
             }
-            if pairs.len() >= limits::ATTRIBUTES_MAX {
+            if self.read >= limits::ATTRIBUTES_MAX {
                 let message = format!("more than {} attributes; a packet has room for no more", limits::ATTRIBUTES_MAX);
                 problems.error("too-many-attributes", self.place(self.at), message);
                 return false;
             }
+            self.read += 1;
             match self.pair(end) {
                 Ok(pair) => pairs.push(pair),
                 Err((at, code, message)) => {

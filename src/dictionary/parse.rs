@@ -360,14 +360,15 @@ $-INCLUDE missing.dict";
     #[test]
     fn what_means_two_things_is_an_error() {
         assert_snapshot!(told(
-            "VENDOR A 1\nVENDOR a 2\nVENDOR A 1 format=2,1\nATTRIBUTE N 1 integer\nATTRIBUTE n 2 integer\nATTRIBUTE N 1 string\n\
+            "VENDOR A 1\nVENDOR a 2\nVENDOR A 1 format=2,1\nVENDOR B 1\nATTRIBUTE N 1 integer\nATTRIBUTE n 2 integer\nATTRIBUTE N 1 string\n\
              ATTRIBUTE V 3 integer\nVALUE V One 1\nVALUE V one 2\nVALUE V One 1\n"
         ), @r#"
         x.dict:2:8: vendor "a" has the number 1 in x.dict:1:8; correct the number or use another name [duplicate-vendor]
         x.dict:3:8: warning: vendor "A" has format=1,1 in x.dict:1:8; now format=2,1 holds for all its attributes; remove one of the lines [vendor-format]
-        x.dict:5:11: "n" is already number 1 in x.dict:4:11; give the new attribute another name [duplicate-attribute]
-        x.dict:6:11: warning: "N" has another type or other flags in x.dict:4:11; this line holds; remove it if that was not meant [attribute-overridden]
-        x.dict:9:7: "one" of V is already 1 in x.dict:8:7; give the new value another name [duplicate-value]
+        x.dict:4:8: warning: another vendor with the number 1 has format=2,1; now format=1,1 holds for both; correct one of the lines [vendor-format]
+        x.dict:6:11: "n" is already number 1 in x.dict:5:11; give the new attribute another name [duplicate-attribute]
+        x.dict:7:11: warning: "N" has another type or other flags in x.dict:5:11; this line holds; remove it if that was not meant [attribute-overridden]
+        x.dict:10:7: "one" of V is already 1 in x.dict:9:7; give the new value another name [duplicate-value]
         "#);
     }
 
@@ -452,6 +453,16 @@ $-INCLUDE missing.dict";
         let (dictionary, told) = load(&[("x.dict", &text)]);
         assert_eq!(dictionary.counts().vendors, limits::DICTIONARY_VENDORS_MAX);
         assert_snapshot!(told, @"x.dict:10001:8: more than 10000 vendors; load only the dictionaries that your network needs [dictionary-too-large]");
+    }
+
+    /// Seeking the nearest name for each of many mistakes would take minutes.
+    #[test]
+    fn only_the_first_messages_carry_suggestions() {
+        let mut text = String::from("ATTRIBUTE Name 1 integer\n");
+        (0..limits::SUGGESTIONS_MAX + 50).for_each(|_| text.push_str("VALUE Namee One 1\n"));
+        let told = told(&text);
+        assert_eq!(told.matches("did you mean \"Name\"?").count(), limits::SUGGESTIONS_MAX);
+        assert_eq!(told.matches("define it with ATTRIBUTE").count(), 50);
     }
 
     proptest! {

@@ -3,14 +3,14 @@
 //! Owns what is open at a line; the attributes inside are read in `definition`.
 
 use super::{
-    build::{Builder, or_advice},
+    build::{Builder, or_advice, suggest},
     line::{Line, Mistake, Token, prefixed, too_deep},
     path::{Path, Space},
     types::DataType,
 };
 use crate::{
     limits,
-    problem::{Place, did_you_mean},
+    problem::{Place, Problems},
 };
 
 /// The blocks that are open at a line. An included file starts with none, and closes its own.
@@ -31,10 +31,15 @@ pub(super) struct VendorBlock {
     pub(super) place: Place,
 }
 
-pub(super) fn begin_vendor(line: &Line<'_>, scope: &mut Scope, builder: &Builder) -> Result<(), Mistake> {
+pub(super) fn begin_vendor(
+    line: &Line<'_>,
+    scope: &mut Scope,
+    builder: &Builder,
+    problems: &Problems,
+) -> Result<(), Mistake> {
     let name = line.field(1, "the name of the vendor")?;
     let Some((number, _)) = builder.vendor(name.text) else {
-        return Err(unknown_vendor(name, builder));
+        return Err(unknown_vendor(name, builder, problems));
     };
     let carrier = match line.tokens.get(2) {
         None => None,
@@ -71,8 +76,8 @@ fn carrier_of(parent: &str, builder: &Builder) -> Option<u8> {
     }
 }
 
-fn unknown_vendor(name: Token<'_>, builder: &Builder) -> Mistake {
-    let advice = or_advice(did_you_mean(name.text, builder.vendor_names()), "define it with VENDOR before");
+fn unknown_vendor(name: Token<'_>, builder: &Builder, problems: &Problems) -> Mistake {
+    let advice = or_advice(suggest(name.text, builder.vendor_names(), problems), "define it with VENDOR before");
     (name.at, "unknown-vendor", format!("there is no vendor \"{}\"{advice}", name.text))
 }
 
@@ -89,7 +94,12 @@ pub(super) fn end_vendor(line: &Line<'_>, scope: &mut Scope) -> Result<(), Mista
     }
 }
 
-pub(super) fn begin_tlv(line: &Line<'_>, scope: &mut Scope, builder: &Builder) -> Result<(), Mistake> {
+pub(super) fn begin_tlv(
+    line: &Line<'_>,
+    scope: &mut Scope,
+    builder: &Builder,
+    problems: &Problems,
+) -> Result<(), Mistake> {
     let name = line.field(1, "the name of the attribute")?;
     line.at_most(2)?;
     match builder.attribute(name.text) {
@@ -104,7 +114,7 @@ pub(super) fn begin_tlv(line: &Line<'_>, scope: &mut Scope, builder: &Builder) -
         }
         None => {
             let advice =
-                or_advice(did_you_mean(name.text, builder.attribute_names()), "define it with ATTRIBUTE before");
+                or_advice(suggest(name.text, builder.attribute_names(), problems), "define it with ATTRIBUTE before");
             Err((name.at, "unknown-attribute", format!("there is no attribute \"{}\"{advice}", name.text)))
         }
     }

@@ -38,9 +38,9 @@ pub(super) fn read(
         // An old way to share values between attributes, of which FreeRADIUS 3 itself keeps only the keyword.
         "VALUE-ALIAS" => Ok(()),
         "VENDOR" => vendor(line, builder, problems),
-        "BEGIN-VENDOR" => begin_vendor(line, scope, builder),
+        "BEGIN-VENDOR" => begin_vendor(line, scope, builder, problems),
         "END-VENDOR" => end_vendor(line, scope),
-        "BEGIN-TLV" => begin_tlv(line, scope, builder),
+        "BEGIN-TLV" => begin_tlv(line, scope, builder, problems),
         "END-TLV" => end_tlv(line, scope),
         "$INCLUDE" | "$INCLUDE-" | "$-INCLUDE" => match line.field(1, "the name of a file") {
             Ok(file) => {

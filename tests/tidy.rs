@@ -242,7 +242,10 @@ const RULES: [Rule; 9] = [
 
 /// Files that are written by the program itself: their path, and what must stand in them.
 fn generated() -> Vec<(&'static str, String)> {
-    vec![("src/config/README.md", radmit::config::reference::markdown())]
+    vec![
+        ("src/config/README.md", radmit::config::reference::markdown()),
+        ("src/metrics/README.md", radmit::metrics::list::markdown()),
+    ]
 }
 
 fn root() -> &'static Path {

@@ -5,4 +5,9 @@
 
 pub mod cell;
 pub mod engine;
+pub mod list;
+pub mod mdm;
+pub mod packets;
+pub mod page;
+pub mod process;
 pub mod udp;

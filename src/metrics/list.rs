@@ -1,0 +1,142 @@
+//! Every metric: its name, kind, labels and what it tells.
+//!
+//! Owns the names that dashboards and alerts rely on. The numbers are in the cells, the page is written by
+//! [`super::page`].
+
+use std::fmt::Write;
+
+/// One metric with all its series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The name of its series on the page. Counters end in `_total`, texts in `_info`, and units stand before that.
+    pub name: &'static str,
+    /// How it moves.
+    pub kind: Kind,
+    /// Its labels. All of them have few values: never a MAC, a user or a device id.
+    pub labels: &'static [&'static str],
+    /// What it tells, in one sentence.
+    pub help: &'static str,
+}
+
+/// How a metric moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows.
+    Counter,
+    /// It goes up and down.
+    Gauge,
+    /// How long things took.
+    Histogram,
+    /// A text in a label, with the number 1.
+    Info,
+}
+
+impl Kind {
+    /// The name in the reference.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Info => "info",
+        }
+    }
+}
+
+macro_rules! families {
+    ($($ident:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
+        $(
+            #[doc = concat!("`", $name, "`: ", $help)]
+            pub const $ident: Family =
+                Family { name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help };
+        )+
+
+        /// All of them, in the order of the page.
+        pub const ALL: &[Family] = &[$($ident),+];
+    };
+}
+
+families! {
+    REQUESTS = Counter "radmit_requests_total" ["code", "client"] "Requests that were taken, by the name of their code.";
+    RESPONSES = Counter "radmit_responses_total" ["code", "client"] "Replies that were sent, repeats included.";
+    DROPPED = Counter "radmit_dropped_total" ["reason", "client"] "Datagrams that were dropped; client is (none) for strangers.";
+    UNSIGNED = Counter "radmit_unsigned_requests_total" ["client"] "Access-Requests taken without Message-Authenticator, because the client is not set to require it.";
+    DECISION_SECONDS = Histogram "radmit_decision_seconds" ["method"] "Time from the arrival of a request to its decision.";
+    INFLIGHT = Gauge "radmit_inflight" [] "Requests that wait for device management or for the delay of a reject.";
+    RECEIVED = Counter "radmit_datagrams_received_total" [] "Datagrams received, whatever became of them.";
+    SOCKET_DROPPED = Counter "radmit_socket_dropped_total" [] "Datagrams that the kernel dropped because radmit did not fetch them in time.";
+    RECEIVE_FAILED = Counter "radmit_receive_failed_total" [] "Calls for datagrams that failed.";
+    SEND_FAILED = Counter "radmit_send_failed_total" [] "Replies that the kernel refused.";
+    REPLIES_LOST = Counter "radmit_replies_lost_total" [] "Replies beyond what a shard collects for one batch.";
+    EAP = Counter "radmit_eap_total" ["result", "tls", "resumed"] "EAP conversations that ended.";
+    RULE_HITS = Counter "radmit_policy_rule_hits_total" ["set", "rule", "verdict"] "Decisions by the rule that made them, since the last reload.";
+    MDM_LOOKUPS = Counter "radmit_mdm_lookups_total" ["server", "result", "source"] "Lookups by what came of them and where the answer was from.";
+    MDM_LOOKUP_SECONDS = Histogram "radmit_mdm_lookup_seconds" ["server"] "Time that one question took, from the queue to its answer.";
+    MDM_BUDGET_REMAINING = Gauge "radmit_mdm_budget_remaining" ["server"] "HTTP requests that may be sent at once.";
+    MDM_THROTTLED = Counter "radmit_mdm_throttled_total" ["server"] "Times that Microsoft asked to slow down.";
+    MDM_ANSWERS_LOST = Counter "radmit_mdm_answers_lost_total" [] "Answers beyond what a shard's mailbox holds; their requests met their deadline.";
+    MDM_LAST_SYNC = Gauge "radmit_mdm_last_sync_timestamp_seconds" ["server"] "Unix time of the last complete background sync; 0 if there was none.";
+    MDM_CREDENTIAL_EXPIRY = Gauge "radmit_mdm_credential_expiry_seconds" ["server"] "Unix time at which the credential expires.";
+    DIRECTORY_DEVICES = Gauge "radmit_directory_devices" ["server"] "Devices that are known.";
+    TLS_CERT_EXPIRY = Gauge "radmit_tls_cert_expiry_seconds" ["use"] "Unix time at which a certificate of ours expires.";
+    CONFIG_INFO = Info "radmit_config_info" ["hash"] "Which configuration is running.";
+    CONFIG_RELOAD = Counter "radmit_config_reload_total" ["result"] "Reloads that were taken (ok) and refused (failed).";
+    LOG_LINES = Counter "radmit_log_lines_total" [] "Lines of the decision log that were written.";
+    LOG_LOST = Counter "radmit_log_lost_total" [] "Events that did not get into the decision log, because it is too slow.";
+    LOG_WRITE_FAILED = Counter "radmit_log_write_failed_total" [] "Writes of the decision log that failed.";
+    BUILD_INFO = Info "radmit_build_info" ["version"] "Which version is running.";
+}
+
+/// The reference of all metrics as Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "<!-- Written by `REGENERATE=1 cargo test --test tidy` from list.rs. -->\n\n\
+         # Metrics\n\n\
+         Served as OpenMetrics text at `/metrics` on `[metrics] listen`. MACs, users and device ids are never labels.\n\n\
+         | name | kind | labels | meaning |\n| --- | --- | --- | --- |\n",
+    );
+    for family in ALL {
+        let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+        let (name, kind) = (family.name, family.kind.name());
+        let _ = writeln!(text, "| `{name}` | {kind} | {} | {} |", labels.join(", "), family.help);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_what_they_are() {
+        for family in ALL {
+            assert!(family.name.starts_with("radmit_"), "{}", family.name);
+            assert_eq!(family.name.ends_with("_total"), family.kind == Kind::Counter, "{}", family.name);
+            assert_eq!(family.name.ends_with("_info"), family.kind == Kind::Info, "{}", family.name);
+            assert!(family.help.ends_with('.') && !family.help.contains('\n'), "{}", family.name);
+        }
+    }
+
+    #[test]
+    fn no_name_is_used_twice() {
+        let names: std::collections::BTreeSet<&str> = ALL.iter().map(|family| family.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn the_promised_metrics_are_there_with_their_labels() {
+        let promised = "requests_total{code,client} responses_total{code,client} dropped_total{reason,client} \
+            decision_seconds{method} inflight{} socket_dropped_total{} eap_total{result,tls,resumed} \
+            policy_rule_hits_total{set,rule,verdict} mdm_lookups_total{server,result,source} mdm_lookup_seconds{server} \
+            mdm_budget_remaining{server} mdm_throttled_total{server} mdm_last_sync_timestamp_seconds{server} \
+            mdm_credential_expiry_seconds{server} directory_devices{server} tls_cert_expiry_seconds{use} \
+            config_info{hash} config_reload_total{result}";
+        let there: Vec<String> =
+            ALL.iter().map(|family| format!("{}{{{}}}", family.name, family.labels.join(","))).collect();
+        for metric in promised.split_whitespace() {
+            assert!(there.contains(&format!("radmit_{metric}")), "{metric}");
+        }
+    }
+}

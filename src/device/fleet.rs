@@ -26,6 +26,7 @@ const SHARDS: usize = 256;
 pub(super) struct Table<K> {
     key_of: fn(&DeviceRecord) -> Option<K>,
     hasher: RandomState,
+    // Bound: the directory adds no device beyond its maximum.
     shards: Box<[RwLock<HashTable<Arc<DeviceRecord>>>]>,
 }
 

@@ -154,8 +154,11 @@ pub const GRAPH_BATCH_PARTS_MAX: usize = 20;
 
 // --- the log ---------------------------------------------------------------------------------------------------------
 
-/// Events that wait to be written. When full the new one is lost and counted; accounting is then not acknowledged.
-pub const EVENTS_QUEUED_MAX: usize = 65_536;
+/// Octets of lines of one shard that wait to be written: some 1,500 decisions. When full the new event is lost and counted;
+/// accounting is then not acknowledged. The longest accounting record (4096 octets, each escaped) fits several times.
+pub const LOG_BUFFER_OCTETS: usize = 1024 * 1024;
+/// How long a line waits for company before it is written: short for whoever watches, long for the system calls.
+pub const LOG_DELAY: Duration = Duration::from_millis(50);
 /// Lines about unknown or broken senders in one interval of [`DROP_LOG_INTERVAL`]; the rest is counted.
 pub const DROP_LOG_LINES_MAX: usize = 10;
 /// How often the counted drops are told.
@@ -174,3 +177,4 @@ const _: () = assert!(REPLIES_COLLECTED_OCTETS_MAX <= u32::MAX as usize, "places
 const _: () =
     assert!(REPLIES_KEPT_OCTETS >= BATCH_DATAGRAMS * PACKET_OCTETS_MAX, "one batch of the longest replies fits");
 const _: () = assert!(PASSWORD_OCTETS_MAX.is_multiple_of(16), "a password is hidden in blocks of 16");
+const _: () = assert!(LOG_BUFFER_OCTETS >= 32 * PACKET_OCTETS_MAX, "a line about any packet fits");

@@ -14,6 +14,8 @@ use crate::{
     radius::secret::Secret,
 };
 
+pub use crate::audit::settings::Destination as Decisions;
+
 use super::shapes::{MabPassword, MacFrom, MessageAuthenticatorMode, Network};
 
 /// Everything that stands in `radmit.toml` and `conf.d`.
@@ -223,17 +225,6 @@ impl LogLevel {
             Self::Trace => "trace",
         }
     }
-}
-
-/// Where the decision log goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decisions {
-    /// Standard output.
-    Stdout,
-    /// Nowhere.
-    Off,
-    /// A file.
-    File(PathBuf),
 }
 
 /// `[metrics]`.

@@ -166,6 +166,13 @@ pub const DROP_LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// Different senders of drops that are told apart in one interval.
 pub const DROP_LOG_SENDERS_MAX: usize = 256;
 
+// --- the pages for monitoring ----------------------------------------------------------------------------------------
+
+/// Connections to the pages at once: several Prometheus servers and somebody with a browser. Further ones wait.
+pub const HTTP_CONNECTIONS_MAX: usize = 64;
+/// How long a connection to the pages may last. Whoever scrapes opens a new one then.
+pub const HTTP_CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
+
 const _: () =
     assert!(ATTRIBUTES_MAX * 2 + HEADER_OCTETS <= PACKET_OCTETS_MAX, "the attribute bound is below the packet's");
 const _: () = assert!(VALUE_OCTETS_MAX == 255 - 2, "the length octet counts type and length");

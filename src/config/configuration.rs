@@ -14,7 +14,7 @@ use crate::{
     radius::secret::Secret,
 };
 
-pub use crate::audit::settings::Destination as Decisions;
+pub use crate::{audit::settings::Destination as Decisions, http::settings::Settings as Metrics};
 
 use super::shapes::{MabPassword, MacFrom, MessageAuthenticatorMode, Network};
 
@@ -225,13 +225,6 @@ impl LogLevel {
             Self::Trace => "trace",
         }
     }
-}
-
-/// `[metrics]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Metrics {
-    /// Where the metrics and health pages are; none: nowhere.
-    pub listen: Option<SocketAddr>,
 }
 
 /// A password as it was read.

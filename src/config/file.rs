@@ -71,7 +71,7 @@ fn read_all(path: &Path, files: &SharedFiles, problems: &mut Problems) -> Option
     let client_tables: Vec<Table<'_>> = roots.iter().flat_map(|root| root.tables("client", problems)).collect();
     let mdm_tables: Vec<Table<'_>> = roots.iter().flat_map(|root| root.tables("mdm", problems)).collect();
     let clients = clients(&client_tables, &server, files, problems);
-    let mdm = mdm_servers(&mdm_tables, files, problems);
+    let mdm = mdm_servers(&mdm_tables, &main, files, problems);
     let eap_tls = eap::read(&Section::of("eap-tls", &roots, problems), &**files, problems);
     let log = output::log(&Section::of("log", &roots, problems), problems);
     let metrics = output::metrics(&Section::of("metrics", &roots, problems), problems);
@@ -107,6 +107,7 @@ fn clients<'s, 't>(
 
 fn mdm_servers<'s, 't>(
     tables: &'s [Table<'t>],
+    main: &str,
     files: &SharedFiles,
     problems: &mut Problems,
 ) -> Vec<(MdmServer, &'s Table<'t>)> {
@@ -116,7 +117,7 @@ fn mdm_servers<'s, 't>(
     }
     let mut taken = HashMap::new();
     let used = tables.iter().take(limits::MDM_SERVERS_MAX);
-    used.filter_map(|table| Some((mdm::read(table, files, &mut taken, problems)?, table))).collect()
+    used.filter_map(|table| Some((mdm::read(table, main, files, &mut taken, problems)?, table))).collect()
 }
 
 /// The texts of all files. `None` if the first one can't be read.

@@ -26,13 +26,17 @@ use super::{
 
 /// Where Cisco ISE and its front servers put the id; ours reads it in every form.
 const DEVICE_ID_ATTRIBUTES: [&str; 1] = ["Cisco-AVPair"];
+/// The folder for roots of proxies that look into TLS, and of labs.
+const TRUST_ANCHORS: &str = "certs/trust";
 /// A year: longer ages are slips of the pen.
 const AGE_MAX: Duration = Duration::from_secs(366 * 86_400);
 
 /// Reads one server. What is missing is reported and replaced by something harmless, so that the rest is checked too;
-/// with an error the configuration is not used. `None` where not even the kind is known.
+/// with an error the configuration is not used. `None` where not even the kind is known. `main`: the file that defaults are
+/// relative to.
 pub(super) fn read(
     table: &Table<'_>,
+    main: &str,
     files: &SharedFiles,
     taken: &mut HashMap<Box<str>, Place>,
     problems: &mut Problems,
@@ -40,16 +44,13 @@ pub(super) fn read(
     let name = name(table, taken, problems);
     let kinds = [("intune", true), ("inventory", false)];
     let kind = match table.ask("kind") {
-        None => {
-            table.missing("kind", "write kind = \"intune\" or kind = \"inventory\"", problems);
-            None
-        }
+        None => Some(true),
         Some(value) => value::choice(&value, &kinds, problems),
     };
     let kind = match kind {
-        Some(true) => Kind::Intune(Box::new(intune(table, files, problems))),
+        Some(true) => Kind::Intune(Box::new(intune(table, main, files, problems))),
         Some(false) => Kind::Inventory(inventory(table, files, problems)),
-        // Without a kind nobody knows which keys there are.
+        // Of an unknown kind nobody knows which keys there are.
         None => return None,
     };
     let identifiers: Vec<(&str, DeviceIdSource)> =
@@ -191,7 +192,7 @@ fn inventory(table: &Table<'_>, files: &SharedFiles, problems: &mut Problems) ->
     Inventory { file: value::readable(&value, &**files, problems).unwrap_or_default() }
 }
 
-fn intune(table: &Table<'_>, files: &SharedFiles, problems: &mut Problems) -> Intune {
+fn intune(table: &Table<'_>, main: &str, files: &SharedFiles, problems: &mut Problems) -> Intune {
     let text = |key, problems: &mut Problems| table.text(key, problems).map(str::to_owned);
     let required = |key, advice, problems: &mut Problems| {
         if table.ask(key).is_none() {
@@ -214,7 +215,7 @@ fn intune(table: &Table<'_>, files: &SharedFiles, problems: &mut Problems) -> In
     let cloud = table.ask("cloud").and_then(|value| value::choice(&value, &clouds, problems));
     let lookup = table.ask("lookup").and_then(|value| value::choices(&value, &apis, problems));
     let overrides = ["token-url", "graph-url", "graph-scope", "intune-scope"].map(|key| text(key, problems));
-    let trust = trust(table, files, problems);
+    let trust = trust(table, main, files, problems);
     let proxy = text("proxy", problems).map(Proxy::new);
     let intervals = ["polling-interval", "incremental-interval"].map(|key| age(table, key, problems));
     let rate = table.integer("requests-per-second", 1, 10_000, problems);
@@ -232,8 +233,10 @@ fn intune(table: &Table<'_>, files: &SharedFiles, problems: &mut Problems) -> In
     intune
 }
 
-fn trust(table: &Table<'_>, files: &SharedFiles, problems: &mut Problems) -> Trust {
+/// Roots beside the system's: what is named must be there, the default folder may be absent.
+fn trust(table: &Table<'_>, main: &str, files: &SharedFiles, problems: &mut Problems) -> Trust {
     let mut anchors = Vec::new();
+    let usual = value::beside(main, TRUST_ANCHORS);
     if let Some(value) = table.ask("trust-anchors") {
         for element in value::elements(&value, problems) {
             let Some(path) = value::path(&element, problems) else { continue };
@@ -243,6 +246,8 @@ fn trust(table: &Table<'_>, files: &SharedFiles, problems: &mut Problems) -> Tru
                 anchors.push(Pem::File(path));
             }
         }
+    } else if files.list(&usual).is_ok() {
+        anchors.push(Pem::File(usual));
     }
     Trust { anchors, only_anchors: table.boolean("only-trust-anchors", problems).unwrap_or(false) }
 }

@@ -92,7 +92,7 @@ pub const KEYS: [Key; 58] = [
     ),
     key(CLIENT, "decision-deadline", "", "Instead of the server's."),
     key(MDM, "name", "", "Its name in policy sets, logs and metrics; unique."),
-    key(MDM, "kind", "", "`intune`, or `inventory`: a file of devices, for labs and outage drills."),
+    key(MDM, "kind", r#""intune""#, "`intune`, or `inventory`: a file of devices, for labs and outage drills."),
     key(MDM, "enabled", "true", "Whether it is asked."),
     key(
         MDM,
@@ -140,7 +140,12 @@ pub const KEYS: [Key; 58] = [
         "",
         "Instead of the cloud's: the scope of tokens for the compliance retrieval service.",
     ),
-    key(INTUNE, "trust-anchors", "[]", "PEM files, or folders of them, that are trusted beside the system's roots."),
+    key(
+        INTUNE,
+        "trust-anchors",
+        r#"["certs/trust"]"#,
+        "PEM files, or folders of them, that are trusted beside the system's roots; those that are named must be there.",
+    ),
     key(INTUNE, "only-trust-anchors", "false", "Whether the system's roots are left out."),
     key(INTUNE, "proxy", "", "An HTTP proxy, `http://[user:password@]host:port`."),
     key(INTUNE, "lookup", r#"["graph", "compliance-retrieval"]"#, "Which APIs are asked, in this order."),

@@ -491,7 +491,9 @@ requests-per-second = 0
 mass-flip-guard = {{ share = "a fifth", window = "10m" }}
 "#)), @r#"
     radmit.toml:7:1: [mdm] has no "name"; write the name that policy sets shall use
-    radmit.toml:7:1: [mdm] has no "kind"; write kind = "intune" or kind = "inventory"
+    radmit.toml:7:1: [mdm] has no "tenant-id"; copy "Directory (tenant) ID" from the app registration
+    radmit.toml:7:1: [mdm] has no "client-id"; copy "Application (client) ID" from the app registration
+    radmit.toml:7:1: [mdm] has no "credential"; write credential = { certificate = "…", private-key = "…" }
     radmit.toml:10:8: "mdm.kind" can't be "entra"; write "intune" or "inventory"
     radmit.toml:12:8: an MDM server called "a" stands at radmit.toml:9:8 already; rename one
     radmit.toml:14:8: nowhere.toml does not exist; correct the path or create the file
@@ -673,7 +675,7 @@ fn required(section: &str) -> &'static str {
     match section {
         "[[client]]" => "name = \"switch\"\naddress = \"10.1.1.1\"\nsecret = { file = \"secrets/campus\" }\n",
         "[[mdm]]" => {
-            "name = \"corp\"\nkind = \"intune\"\ntenant-id = \"t\"\nclient-id = \"aaaa1111-bb22-cc33-dd44-eeee5555ffff\"\n\
+            "name = \"corp\"\ntenant-id = \"t\"\nclient-id = \"aaaa1111-bb22-cc33-dd44-eeee5555ffff\"\n\
              credential = { managed-identity = true }\n"
         }
         "[eap-tls]" => {
@@ -700,7 +702,10 @@ fn the_reference_tells_the_defaults_that_are_used() {
     // Places and the hash differ, nothing else may.
     let places = regex::Regex::new(r"Place \{[^}]*\}|hash: \S+").unwrap();
     let shown = |text: &str| {
-        let files = machine().with("dictionaries/x", "").with("radmit.toml", format!("version = 1\n{text}"));
+        let files = machine()
+            .with("dictionaries/x", "")
+            .with("certs/trust/x.pem", "")
+            .with("radmit.toml", format!("version = 1\n{text}"));
         let (configuration, said) = load(files);
         assert!(configuration.is_some(), "{said:#?}");
         places.replace_all(&format!("{configuration:#?}"), "").into_owned()

@@ -49,7 +49,7 @@ struct Broken {
     finding: &'static str,
 }
 
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 10] = [
     Rule {
         name: "layers",
         check: layers::layers,
@@ -217,6 +217,14 @@ const RULES: [Rule; 9] = [
         broken_by: &[Broken {
             files: &[("src/engine/mod.rs", "// no head\n")],
             finding: "src/engine/mod.rs:1: the file has no head",
+        }],
+    },
+    Rule {
+        name: "drafts",
+        check: bans::drafts,
+        broken_by: &[Broken {
+            files: &[("src/udp/.mod.rs.pending-snap", "{}"), ("src/udp/mod.rs", "")],
+            finding: "src/udp/.mod.rs.pending-snap:1: a draft of some tool",
         }],
     },
     Rule {

@@ -187,6 +187,13 @@ pub(crate) fn leftovers(tree: &Tree) -> Vec<Finding> {
     findings
 }
 
+/// Drafts of the snapshot tool, of editors and of merges stay at home.
+pub(crate) fn drafts(tree: &Tree) -> Vec<Finding> {
+    const DRAFTS: [&str; 7] = [".pending-snap", ".snap.new", ".orig", ".rej", ".swp", ".bak", "~"];
+    let drafts = tree.files.keys().filter(|path| DRAFTS.iter().any(|draft| path.ends_with(draft)));
+    drafts.map(|path| Finding::new(path, 1, "a draft of some tool; take what is right in it, and delete it")).collect()
+}
+
 /// Notes to ourselves and paths of one machine don't belong into the repository.
 pub(crate) fn private_words(tree: &Tree) -> Vec<Finding> {
     // Written in two halves, so that this file doesn't find itself.

@@ -5,13 +5,13 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | [`file`] | which file, merging, and the way from text to [`Configuration`] |
+//! | [`mod@file`] | which file, merging, and the way from text to [`Configuration`] |
 //! | [`configuration`] | the result |
 //! | [`files`] | the file system as a value, so that tests need none |
 //! | `section`, `value`, `secret` | tables of several files as one; paths, choices, addresses; secrets |
 //! | `server`, `client`, `mdm`, `eap`, `output` | one section each |
 //! | `contradiction` | what is wrong only between sections |
-//! | [`reference`] | every key with default and meaning |
+//! | [`mod@reference`] | every key with default and meaning |
 
 mod client;
 pub mod configuration;

@@ -32,6 +32,7 @@ impl<'b> Line<'b> {
         !self.is_full
     }
 
+    #[inline]
     fn raw(&mut self, octets: &[u8]) {
         if self.is_full || octets.len() > self.out.capacity() - self.out.len() {
             self.is_full = true;
@@ -108,8 +109,20 @@ impl<'b> Line<'b> {
     pub(super) fn hex(&mut self, octets: &[u8]) {
         self.comma();
         self.raw(b"\"0x");
-        for octet in octets {
-            self.written(format_args!("{octet:02x}"));
+        octets.iter().for_each(|octet| self.raw(&hex_digits(*octet, LOWER)));
+        self.raw(b"\"");
+    }
+
+    /// Octets as a text of hexadecimal digits with a hyphen before each place in `hyphens`. By hand: `Display` of a GUID
+    /// takes longer than the rest of a line.
+    pub(super) fn grouped_hex(&mut self, octets: &[u8], digits: &[u8; 16], hyphens: &[usize]) {
+        self.comma();
+        self.raw(b"\"");
+        for (at, octet) in octets.iter().enumerate() {
+            if hyphens.contains(&at) {
+                self.raw(b"-");
+            }
+            self.raw(&hex_digits(*octet, digits));
         }
         self.raw(b"\"");
     }
@@ -154,11 +167,15 @@ impl<'b> Line<'b> {
         let _ = Raw(self).write_fmt(text);
     }
 
-    /// Text inside of quotes. Runs of what needs no escape are copied at once.
+    /// Text inside of quotes. What needs no escape is copied at once.
     fn escaped(&mut self, text: &str) {
+        // C0, DEL and C1 (which begins with 0xC2): a terminal that shows the log must not obey what a stranger wrote.
+        let is_plain = |octet: &u8| !matches!(octet, b'"' | b'\\' | 0..=0x1f | 0x7f | 0xc2);
+        if text.as_bytes().iter().all(is_plain) {
+            return self.raw(text.as_bytes());
+        }
         let mut from = 0;
         for (at, c) in text.char_indices() {
-            // C0, DEL and C1: a terminal that shows the log must not obey what a stranger wrote.
             if !matches!(c, '"' | '\\' | '\0'..='\x1f' | '\x7f'..='\u{9f}') {
                 continue;
             }
@@ -175,6 +192,15 @@ impl<'b> Line<'b> {
         }
         self.raw(text.as_bytes().get(from..).unwrap_or_default());
     }
+}
+
+/// Digits of hexadecimal numbers.
+pub(super) const LOWER: &[u8; 16] = b"0123456789abcdef";
+/// The same in upper case.
+pub(super) const UPPER: &[u8; 16] = b"0123456789ABCDEF";
+
+fn hex_digits(octet: u8, digits: &[u8; 16]) -> [u8; 2] {
+    [octet >> 4, octet & 0x0f].map(|half| digits.get(usize::from(half)).copied().unwrap_or(b'?'))
 }
 
 struct Raw<'l, 'b>(&'l mut Line<'b>);

@@ -2,7 +2,7 @@
 //!
 //! Owns which fields stand there and in which order. A field that there is nothing to say about is left out.
 
-use std::time::Duration;
+use std::{io::Write, time::Duration};
 
 use jiff::Timestamp;
 
@@ -11,11 +11,22 @@ use crate::{
     engine::event::{AccountingEvent, DecisionEvent, DropEvent, Event, MdmEvent},
 };
 
-use super::{attributes, json::Line};
+use super::{
+    attributes,
+    json::{LOWER, Line, UPPER},
+};
 
 /// Writes the event at the end of `out`. `false`: it did not fit, and `out` is as before.
-pub(super) fn write(event: &Event<'_>, out: &mut Vec<u8>) -> bool {
+pub(super) fn write(event: &Event<'_>, stamp: &mut Stamp, out: &mut Vec<u8>) -> bool {
     let mut line = Line::begin(out);
+    let (now, name) = match event {
+        Event::Decision(decision) => (decision.now, "decision"),
+        Event::Drops(drops) => (drops.now, "drop"),
+        Event::Accounting(accounting) => (accounting.now, "accounting"),
+    };
+    line.name("time");
+    line.text(stamp.of(now.wall));
+    member(&mut line, "event", name);
     match event {
         Event::Decision(decision) => write_decision(&mut line, decision),
         Event::Drops(drops) => write_drops(&mut line, drops),
@@ -24,14 +35,30 @@ pub(super) fn write(event: &Event<'_>, out: &mut Vec<u8>) -> bool {
     line.end()
 }
 
-fn head(line: &mut Line<'_>, time: Wall, event: &str) {
-    line.name("time");
-    match Timestamp::from_microsecond(time.as_micros()) {
-        Ok(time) => line.shown(format_args!("{time:.6}")),
-        Err(_) => line.signed(time.as_micros()),
+/// The last time as text: the events of one batch have the same.
+#[derive(Debug, Default)]
+pub(super) struct Stamp {
+    time: Option<Wall>,
+    text: [u8; 32],
+    length: usize,
+}
+
+impl Stamp {
+    fn of(&mut self, time: Wall) -> &[u8] {
+        if self.time != Some(time) {
+            let mut rest = self.text.as_mut_slice();
+            let written = match Timestamp::from_microsecond(time.as_micros()) {
+                Ok(time) => write!(rest, "{time:.6}"),
+                // Before the year -9999 or after 9999; the number is all that can be said.
+                Err(_) => write!(rest, "{}", time.as_micros()),
+            };
+            debug_assert!(written.is_ok(), "32 octets hold a time");
+            let unused = rest.len();
+            self.length = self.text.len() - unused;
+            self.time = Some(time);
+        }
+        self.text.get(..self.length).unwrap_or_default()
     }
-    line.name("event");
-    line.text(event.as_bytes());
 }
 
 fn member(line: &mut Line<'_>, name: &str, text: &str) {
@@ -47,7 +74,6 @@ fn optional(line: &mut Line<'_>, name: &str, octets: Option<&[u8]>) {
 }
 
 fn write_decision(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
-    head(line, event.now.wall, "decision");
     member(line, "client", event.client);
     line.name("nas-ip");
     line.shown(event.nas_ip);
@@ -59,11 +85,11 @@ fn write_decision(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
     optional(line, "user", event.user);
     if let Some(mac) = event.mac {
         line.name("mac");
-        line.shown(mac);
+        line.grouped_hex(&mac.octets(), UPPER, &[1, 2, 3, 4, 5]);
     }
     if let Some(id) = event.device_id {
         line.name("device-id");
-        line.shown(id);
+        line.grouped_hex(&id.octets(), LOWER, &[4, 6, 8, 10]);
     }
     optional(line, "device-id-source", event.device_id_source.map(str::as_bytes));
     if let Some(mdm) = &event.mdm {
@@ -81,7 +107,7 @@ fn write_decision(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
     line.json(if event.reply_json.is_empty() { "{}" } else { event.reply_json });
     if let Some(session) = event.session {
         line.name("session");
-        line.shown(format_args!("{:032x}", u128::from_be_bytes(session)));
+        line.grouped_hex(&session, LOWER, &[]);
     }
     line.name("latency-us");
     line.number(micros(event.latency));
@@ -117,7 +143,6 @@ fn texts<'t>(line: &mut Line<'_>, name: &str, texts: impl Iterator<Item = &'t st
 }
 
 fn write_drops(line: &mut Line<'_>, event: &DropEvent<'_>) {
-    head(line, event.now.wall, "drop");
     member(line, "reason", event.reason.label());
     optional(line, "detail", event.detail.map(str::as_bytes));
     optional(line, "client", event.client.map(str::as_bytes));
@@ -133,7 +158,6 @@ fn write_drops(line: &mut Line<'_>, event: &DropEvent<'_>) {
 }
 
 fn write_accounting(line: &mut Line<'_>, event: &AccountingEvent<'_>) {
-    head(line, event.now.wall, "accounting");
     member(line, "client", event.client);
     line.name("peer");
     line.shown(event.peer);
@@ -231,7 +255,7 @@ pub(super) mod tests {
 
     fn written(event: &Event<'_>) -> String {
         let mut out = Vec::with_capacity(limits::LOG_BUFFER_OCTETS);
-        assert!(write(event, &mut out), "the line fits");
+        assert!(write(event, &mut Stamp::default(), &mut out), "the line fits");
         String::from_utf8(out).expect("a line is text")
     }
 

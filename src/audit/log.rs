@@ -20,7 +20,11 @@ use crate::{
     metrics::process::ProcessCells,
 };
 
-use super::{line, output::Output, settings::Destination};
+use super::{
+    line::{self, Stamp},
+    output::Output,
+    settings::Destination,
+};
 
 /// The running decision log. Dropping it writes what was told and ends the thread.
 #[derive(Debug)]
@@ -59,9 +63,10 @@ impl Log {
         let shared = Arc::new(Shared::new(shards, cells));
         let of_thread = Arc::clone(&shared);
         let thread = thread::Builder::new().name("decision-log".to_owned()).spawn(move || run(output, &of_thread))?;
-        let ends = shared.buffers.iter().map(|buffer| {
-            Box::new(ShardLog { buffer: Arc::clone(buffer), writer: thread.thread().clone() }) as Box<dyn EventSink>
-        });
+        let ends = shared
+            .buffers
+            .iter()
+            .map(|buffer| Box::new(ShardLog::new(buffer, thread.thread().clone())) as Box<dyn EventSink>);
         let ends = ends.collect();
         Ok((Self { shared, thread: Some(thread) }, ends))
     }
@@ -99,14 +104,21 @@ impl Shared {
 #[derive(Debug)]
 pub struct ShardLog {
     buffer: Arc<Mutex<Vec<u8>>>,
+    stamp: Stamp,
     writer: Thread,
+}
+
+impl ShardLog {
+    fn new(buffer: &Arc<Mutex<Vec<u8>>>, writer: Thread) -> Self {
+        Self { buffer: Arc::clone(buffer), stamp: Stamp::default(), writer }
+    }
 }
 
 impl EventSink for ShardLog {
     fn tell(&mut self, event: &Event<'_>) -> bool {
         let Some(mut buffer) = take(&self.buffer) else { return false };
         let before = buffer.len();
-        let fits = line::write(event, &mut buffer);
+        let fits = line::write(event, &mut self.stamp, &mut buffer);
         let half = limits::LOG_BUFFER_OCTETS / 2;
         let is_half_full = before < half && buffer.len() >= half;
         drop(buffer);
@@ -265,7 +277,7 @@ mod tests {
     #[test]
     fn a_full_buffer_loses_the_new_event_and_says_so() {
         let shared = Shared::new(1, Arc::default());
-        let mut end = ShardLog { buffer: Arc::clone(&shared.buffers[0]), writer: thread::current() };
+        let mut end = ShardLog::new(&shared.buffers[0], thread::current());
         let told = (0..1_000_000).take_while(|_| tell(&mut end, &[b'x'; 200])).count();
         let buffer = shared.buffers[0].lock().unwrap();
         assert!(buffer.len() > limits::LOG_BUFFER_OCTETS - 2_000 && buffer.len() <= limits::LOG_BUFFER_OCTETS);
@@ -276,7 +288,7 @@ mod tests {
     #[test]
     fn a_writer_that_holds_the_buffer_does_not_hold_the_shard() {
         let shared = Shared::new(1, Arc::default());
-        let mut end = ShardLog { buffer: Arc::clone(&shared.buffers[0]), writer: thread::current() };
+        let mut end = ShardLog::new(&shared.buffers[0], thread::current());
         let held = shared.buffers[0].lock().unwrap();
         assert!(!tell(&mut end, b"x"));
         drop(held);

@@ -30,8 +30,7 @@ impl Render<'_> {
         if self.profile.optional.contains(&setting) {
             return;
         }
-        let message =
-            format!("profile \"{}\": {what} for vendor \"{}\"; {advice}", self.profile.name, self.vendor.name);
+        let message = format!("profile \"{}\", vendor \"{}\": {what}; {advice}", self.profile.name, self.vendor.name);
         self.problems.error("vendor-inexpressible", Some(place.clone()), message);
     }
 

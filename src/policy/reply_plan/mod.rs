@@ -16,3 +16,236 @@ pub use summary::{Line, Summary, SummaryVlan};
 
 #[cfg(test)]
 mod golden;
+
+#[cfg(test)]
+mod tests {
+    use super::golden::Fixture;
+    use crate::{
+        dictionary::{self, Dictionary},
+        limits,
+        policy::decision::Access,
+        radius::{
+            error::Full,
+            hidden::{HiddenBuffer, reveal_salted},
+            secret::Secret,
+        },
+    };
+
+    /// What `vendor` is told about the policy, or the attributes it gets.
+    fn outcome(vendor: &str, policy: &str) -> String {
+        let mut fixture = Fixture::read(policy);
+        match fixture.plan(vendor) {
+            Some(plan) => {
+                let octets = fixture.reply(&plan, false).expect("it fits");
+                fixture.problems() + &dictionary::print(Dictionary::builtin(), &octets)
+            }
+            None => fixture.problems(),
+        }
+    }
+
+    #[test]
+    fn what_a_vendor_cannot_express_is_told_with_the_place_of_the_setting() {
+        insta::assert_snapshot!(outcome(
+            "generic",
+            r#"
+            [profile.a]
+            access = "accept"
+            sgt = 16
+            role = "staff"
+            voice = true
+            redirect = { url = "https://portal.example/" }
+            acl = "corp"
+            acl-form = "inline"
+            "#
+        ));
+        insta::assert_snapshot!(outcome(
+            "cisco",
+            r#"
+            [profile.a]
+            access = "accept"
+            vlan = "A-NAME-LONGER-THAN-WHAT-IOS-TAKES-FOR-ONE"
+            tagged-vlans = [30]
+            acl = ["corp", "crop"]
+            redirect = { url = "https://portal.example/" }
+            role = "staff"
+            [acl.corp]
+            ipv4 = ["permit ip any any"]
+            "#
+        ));
+    }
+
+    #[test]
+    fn optional_settings_are_left_out_where_they_cannot_be_sent() {
+        let policy =
+            "[profile.a]\naccess = \"accept\"\nvlan = 20\nsgt = 16\nrole = \"staff\"\noptional = [\"role\", \"sgt\"]";
+        insta::assert_snapshot!(outcome("generic", policy), @r#"
+        Tunnel-Type = VLAN
+        Tunnel-Medium-Type = IEEE-802
+        Tunnel-Private-Group-Id = "20"
+        "#);
+    }
+
+    #[test]
+    fn attributes_of_the_operator_are_checked_by_the_dictionary() {
+        insta::assert_snapshot!(outcome(
+            "generic",
+            r#"
+            [profile.a]
+            access = "accept"
+            [profile.a.attributes]
+            Sesion-Timeout = 7
+            Session-Timeout = "a day"
+            Framed-IP-Address = "300.1.1.1"
+            "Filter-Id:1" = "x"
+            "Tunnel-Type:40" = "VLAN"
+            Reply-Message = ""
+            State = "x"
+            MS-MPPE-Recv-Key = "0x00"
+            Framed-MTU = "{identity.mac}"
+            Tunnel-Password = "{identity.mac}"
+            Class = "{mdm.complaint}"
+            Termination-Action = "RADIUS-Reqest"
+            "#
+        ));
+    }
+
+    #[test]
+    fn a_wrong_attribute_is_told_once_for_all_vendors() {
+        let mut fixture = Fixture::read("[profile.a]\naccess = \"accept\"\nattributes = { Sesion-Timeout = 7 }");
+        assert!(fixture.plan("generic").is_none());
+        let once = fixture.problems();
+        assert!(fixture.plan("cisco").is_none());
+        assert_eq!(fixture.problems(), once);
+    }
+
+    #[test]
+    fn a_reject_carries_only_reply_message_and_no_answer_carries_nothing() {
+        let policy = |access: &str| {
+            format!(
+                "[profile.a]\naccess = \"{access}\"\nvlan = 20\nattributes = {{ Reply-Message = \"No\", Class = \"x\" }}"
+            )
+        };
+        insta::assert_snapshot!(outcome("cisco", &policy("reject")), @r#"
+        policy.toml:3:8: warning: "vlan" is not sent: a reject carries only Reply-Message; leave it out
+        policy.toml:4:38: warning: a reject carries only Reply-Message; leave it out
+        Reply-Message = "No"
+        "#);
+        insta::assert_snapshot!(outcome("cisco", &policy("ignore")), @r#"
+        policy.toml:3:8: warning: "vlan" is not sent: without an answer nothing is sent; leave it out
+        policy.toml:4:16: warning: without an answer nothing is sent; leave it out
+        policy.toml:4:38: warning: without an answer nothing is sent; leave it out
+        "#);
+    }
+
+    #[test]
+    fn an_acl_that_does_not_fit_into_a_reply_is_told_at_load_time() {
+        let rules: Vec<String> =
+            (0..100).map(|number| format!("\"permit tcp any host 192.0.2.{number} eq 443\"")).collect();
+        let policy = |form: &str| {
+            format!(
+                "[profile.a]\naccess = \"accept\"\nacl = \"big\"\nacl-form = \"{form}\"\n[acl.big]\nipv4 = [{}]",
+                rules.join(",")
+            )
+        };
+        insta::assert_snapshot!(outcome("cisco", &policy("inline")), @r#"policy.toml:1:1: profile "a", vendor "cisco": the reply takes up to 5682 octets, and 3564 are free in a packet; write acl-form = "download", or shorten the ACL"#);
+
+        let mut fixture = Fixture::read(&policy("download"));
+        let plan = fixture.plan("cisco").expect("it is small");
+        let download = plan.downloads().first().expect("one for IPv4").clone();
+        assert_eq!(download.attributes().len(), 100);
+        let room = limits::PACKET_OCTETS_MAX - limits::HEADER_OCTETS - 60;
+        let first = download.part(0, room).expect("some fit");
+        let second = download.part(first.next.expect("not all fit"), room).expect("the rest");
+        assert_eq!(second.next, None);
+        let name = format!("ACS:CiscoSecure-Defined-ACL={}", download.name);
+        assert!(plan.fixed_octets().ends_with(name.as_bytes()));
+    }
+
+    #[test]
+    fn beside_eap_there_is_no_reply_message() {
+        let mut fixture = Fixture::read(
+            "[profile.a]\naccess = \"accept\"\nvlan = 20\nattributes = { Reply-Message = [\"a\", \"{identity.mac}\"], Class = \"c\" }",
+        );
+        let plan = fixture.plan("generic").expect("a plan");
+        let alone = dictionary::print(Dictionary::builtin(), &fixture.reply(&plan, false).expect("it fits"));
+        let beside = dictionary::print(Dictionary::builtin(), &fixture.reply(&plan, true).expect("it fits"));
+        assert_eq!(alone.matches("Reply-Message").count(), 2);
+        assert_eq!(
+            beside,
+            alone
+                .lines()
+                .filter(|line| !line.contains("Reply-Message"))
+                .map(|line| format!("{line}\n"))
+                .collect::<String>()
+        );
+    }
+
+    #[test]
+    fn facts_cannot_add_parameters_to_an_address_nor_lines_to_a_text() {
+        let policy = "[profile.a]\naccess = \"accept\"\nredirect = { url = \"https://p/?u={mdm.user}\", acl = \"R\" }\nattributes = { Filter-Id = \"{mdm.user}\" }";
+        insta::assert_snapshot!(outcome("cisco", policy), @r#"
+        Cisco-AVPair = "url-redirect=https://p/?u=ann%40corp.example%26x%3D1%0A"
+        Cisco-AVPair = "url-redirect-acl=R"
+        Filter-Id = "ann@corp.example&x=1?"
+        "#);
+    }
+
+    #[test]
+    fn an_attribute_of_absent_facts_alone_is_left_out() {
+        let policy =
+            "[profile.a]\naccess = \"accept\"\nattributes = { Filter-Id = \"{mdm.device-name}\", Class = \"c\" }";
+        insta::assert_snapshot!(outcome("generic", policy), @"Class = 0x63");
+    }
+
+    #[test]
+    fn a_value_that_grows_too_long_fails_the_whole_reply() {
+        let mut fixture = Fixture::read(
+            "[profile.a]\naccess = \"accept\"\nvlan = 20\nredirect = { url = \"https://portal.example/{radius.User-Name}\", acl = \"R\" }",
+        );
+        let plan = fixture.plan("cisco").expect("a plan");
+        assert_eq!(fixture.reply(&plan, false), Err(Full::ValueTooLong));
+    }
+
+    #[test]
+    fn a_hidden_attribute_can_be_revealed_and_is_never_shown() {
+        let mut fixture = Fixture::read(
+            "[profile.a]\naccess = \"accept\"\nattributes = { \"Tunnel-Password:3\" = [\"one secret\", \"two secret\"], Cisco-AVPair = \"psk=three secret\" }",
+        );
+        let plan = fixture.plan("cisco").expect("a plan");
+        assert!(!format!("{plan} {plan:?}").contains("secret"), "{plan} {plan:?}");
+        let octets = fixture.reply(&plan, false).expect("it fits");
+        let secret = Secret::new(b"golden".to_vec()).expect("a secret with octets");
+        let mut revealed = Vec::new();
+        let mut salts = Vec::new();
+        let mut rest = octets.as_slice();
+        while let [69, length, 3, value @ ..] = rest {
+            let (value, after) = value.split_at(usize::from(*length) - 3);
+            let mut room: HiddenBuffer = [0; limits::VALUE_OCTETS_MAX];
+            revealed.push(reveal_salted(value, &[7; 16], &secret, &mut room).expect("it was hidden so").to_vec());
+            salts.push(value[..2].to_vec());
+            rest = after;
+        }
+        assert_eq!(revealed, [b"one secret", b"two secret"]);
+        assert_ne!(salts[0], salts[1]);
+    }
+
+    #[test]
+    fn the_summary_is_what_the_log_says() {
+        let mut fixture = Fixture::read(
+            "[profile.a]\naccess = \"accept\"\nvlan = 20\nacl = \"corp\"\nsgt = 16\nsession-timeout = \"1h\"\nreauthenticate = true\nredirect = { url = \"https://p/?m={identity.mac}\", acl = \"R\" }\n[acl.corp]\nipv4 = [\"permit ip any any\"]",
+        );
+        let plan = fixture.plan("cisco").expect("a plan");
+        assert_eq!(plan.access(), Access::Accept);
+        let json = serde_json::to_string(plan.summary()).expect("it is plain");
+        insta::assert_snapshot!(json, @r#"{"vlan":20,"acl":["corp"],"redirect":"https://p/?m={identity.mac}","session-timeout":3600,"reauthenticate":true,"sgt":16}"#);
+    }
+
+    #[test]
+    fn a_plan_without_facts_and_secrets_is_constant() {
+        let mut fixture = Fixture::read("[profile.a]\naccess = \"accept\"\nvlan = 20");
+        let plan = fixture.plan("cisco").expect("a plan");
+        assert!(plan.is_constant());
+        assert_eq!(fixture.reply(&plan, true).expect("it fits"), plan.fixed_octets());
+        assert_eq!(plan.octets_max(), plan.fixed_octets().len());
+    }
+}

@@ -21,7 +21,6 @@ use crate::{
 };
 
 /// What one profile, or several merged ones, sends to the clients of one vendor.
-#[derive(Debug)]
 pub struct ReplyPlan {
     pub(super) access: Access,
     /// Whole attributes in their order.
@@ -35,7 +34,6 @@ pub struct ReplyPlan {
 }
 
 /// A part that is known only with the request.
-#[derive(Debug)]
 pub(super) struct Insert {
     /// Before which octet of the fixed ones it goes.
     pub(super) at: usize,
@@ -52,25 +50,14 @@ pub(super) enum Part {
     Hidden { header: Header, hiding: Hiding, plain: Zeroizing<Box<[u8]>> },
 }
 
-impl fmt::Debug for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotBesideEap(octets) => f.debug_tuple("NotBesideEap").field(octets).finish(),
-            Self::Text { header, pieces, .. } => f.debug_tuple("Text").field(header).field(pieces).finish(),
-            Self::Hidden { header, hiding, .. } => f.debug_tuple("Hidden").field(header).field(hiding).finish(),
-        }
-    }
-}
-
 /// A piece of a text attribute.
-#[derive(Debug)]
 pub(super) enum TextPiece {
     Octets(Box<[u8]>),
     Fact(FactId),
 }
 
 /// How a value is hidden.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) enum Hiding {
     /// As User-Password.
     Password,
@@ -226,6 +213,14 @@ impl ReplyPlan {
     #[must_use]
     pub fn downloads(&self) -> &[Arc<Download>] {
         &self.downloads
+    }
+}
+
+impl fmt::Debug for ReplyPlan {
+    /// Without the octets: a key can stand in the midst of them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.lines.iter().map(ToString::to_string).collect();
+        f.debug_struct("ReplyPlan").field("access", &self.access).field("lines", &lines).finish_non_exhaustive()
     }
 }
 

@@ -288,7 +288,7 @@ impl Render<'_> {
             if has(&conflict.one) && has(&conflict.other) {
                 let side = |side: &(Box<str>, Box<str>)| format!("{} {}", side.0, side.1).trim_end().to_owned();
                 let message = format!(
-                    "profile \"{}\": vendor \"{}\" can't take {} and {} together: {}; leave one of them out",
+                    "profile \"{}\", vendor \"{}\": {} and {} can't stand together: {}; leave one of them out",
                     self.profile.name,
                     self.vendor.name,
                     side(&conflict.one),
@@ -320,7 +320,7 @@ impl Render<'_> {
                 "shorten the ACL"
             };
             let message = format!(
-                "profile \"{}\": the reply for vendor \"{}\" takes up to {octets} octets, and {room} are free in a packet; {advice}",
+                "profile \"{}\", vendor \"{}\": the reply takes up to {octets} octets, and {room} are free in a packet; {advice}",
                 self.profile.name, self.vendor.name
             );
             self.problems.error("reply-too-long", self.profile.place.clone(), message);

@@ -70,3 +70,98 @@ impl Vendors {
         format!("; there are: {}", names.join(", "))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn every_compiled_in_table_is_right_and_names_its_sources() {
+        let mut problems = Problems::new();
+        for (name, text) in BUILTIN {
+            let vendor = read::read(&Source::new(format!("{name}.toml"), text), &mut problems).expect("a table");
+            assert_eq!(&*vendor.name, name);
+            assert!(!vendor.sources.is_empty(), "{name}");
+        }
+        assert!(problems.is_empty(), "{:?}", problems.sorted());
+        assert_eq!(Vendors::builtin().iter().count(), BUILTIN.len());
+    }
+
+    #[test]
+    fn every_table_in_the_folder_is_compiled_in_and_described() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/vendor");
+        let readme = fs::read_to_string(folder.join("README.md")).expect("the folder has a README");
+        let mut names: Vec<String> = fs::read_dir(&folder)
+            .expect("the folder is there")
+            .filter_map(|entry| entry.expect("the folder can be read").file_name().into_string().ok())
+            .filter_map(|name| name.strip_suffix(".toml").map(str::to_owned))
+            .collect();
+        names.sort();
+        let compiled_in: Vec<&str> = BUILTIN.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, compiled_in, "add the file to BUILTIN, in the order of the names");
+        for name in names {
+            assert!(readme.contains(&format!("`{name}`")), "policies/vendor/README.md does not mention {name}");
+        }
+    }
+
+    #[test]
+    fn an_operators_table_replaces_the_compiled_in_one() {
+        let mut vendors = Vendors::builtin();
+        let mut problems = Problems::new();
+        let text = "version = 1\nname = \"generic\"\ntitle = \"ours\"\nsources = [\"a lab\"]\n";
+        vendors.read(&Source::new("policies/vendor/generic.toml", text), &mut problems);
+        assert!(problems.is_empty(), "{:?}", problems.sorted());
+        let generic = vendors.find("generic").expect("it is there");
+        assert_eq!(&*generic.title, "ours");
+        assert!(generic.vlan.is_none());
+        assert_eq!(vendors.advice("cicso"), "; did you mean \"cisco\"?");
+    }
+
+    #[test]
+    fn every_mistake_in_a_table_is_told() {
+        let mut problems = Problems::new();
+        Vendors::builtin().read(&Source::new("vendor/acme.toml", MISTAKES), &mut problems);
+        let shown: String = problems.sorted().iter().map(|problem| format!("{problem}\n")).collect();
+        insta::assert_snapshot!(shown);
+    }
+
+    const MISTAKES: &str = r#"
+version = 1
+name = "akme"
+color = "red"
+
+[vlan]
+id = ["Tunnel-Type VLAN", "Tunnel-Medium-Type:{tga} = IEEE-802", "Tunnel-Type:32 = VLAN", "Filter-Id = {vlna}"]
+name = ["Filter-Id = {vlan:d}", "Filter-Id = {vlan", "Filter-Id = {acl}"]
+name-characters-max = 0
+
+[sgt]
+max = 3
+
+[voice]
+send = ["Filter-Id = {vlan}"]
+
+[acl]
+form = "inline"
+
+[acl.name]
+send = 7
+
+[acl.download.ipv4]
+name = "{acl}-{hsah}"
+
+[acl.rule]
+permit = "allow"
+source = { any = "any", net = "{address}" }
+destination-port = { equal = "{prot}" }
+
+[[conflict]]
+one = "Filter-Id"
+
+[coa]
+port = 0
+bounce = { code = "reset" }
+"#;
+}

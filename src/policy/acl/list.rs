@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     parse::{self, Line, Mistake},
-    rule::{Address, Family, Ports, Protocol, Rule},
+    rule::{Family, Rule},
 };
 use crate::{
     document::{Kind, Table, Value},
@@ -161,17 +161,11 @@ fn read_lines(value: &Value<'_>, text: &str, family: Family, rules: &mut Vec<Rul
 
 /// What follows a rule about everything is never reached.
 fn warn_about_unreachable(rules: &[Rule], problems: &mut Problems) {
-    let Some(all) = rules.iter().position(matches_all) else { return };
+    let Some(all) = rules.iter().position(Rule::matches_all) else { return };
     if let (Some(rule), Some(next)) = (rules.get(all), rules.get(all + 1)) {
         let message = format!("this rule is never reached, because \"{}\" stands before it", rule.text);
         problems.warning("rule-unreachable", Some(next.place.clone()), message);
     }
-}
-
-fn matches_all(rule: &Rule) -> bool {
-    rule.protocol == Protocol::Any
-        && [&rule.source, &rule.destination].iter().all(|end| end.address == Address::Any && end.ports == Ports::Any)
-        && rule.extras.is_empty()
 }
 
 #[cfg(test)]
@@ -181,7 +175,7 @@ mod tests {
     use super::*;
     use crate::{
         document::Source,
-        policy::acl::rule::{End, Icmp},
+        policy::acl::rule::{Address, End, Icmp, Ports, Protocol},
     };
 
     /// The ACL `a` of a file, and what was said about it.

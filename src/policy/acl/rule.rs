@@ -81,6 +81,15 @@ pub struct Rule {
     pub log: bool,
 }
 
+impl Rule {
+    /// Whether it is about every packet of its family.
+    #[must_use]
+    pub fn matches_all(&self) -> bool {
+        let is_any = |end: &End| end.address == Address::Any && end.ports == Ports::Any;
+        self.protocol == Protocol::Any && is_any(&self.source) && is_any(&self.destination) && self.extras.is_empty()
+    }
+}
+
 /// What happens to a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {

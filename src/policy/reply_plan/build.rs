@@ -164,7 +164,9 @@ impl<'a> Build<'a> {
             return Err(format!("{} is no plain text, so it can't hold the rules of an ACL", attribute.name()));
         }
         let written = attribute.path().write(text.as_bytes(), true, &mut self.fixed);
-        written.map_err(|_| ValueError::TooLong.message(attribute, text))?;
+        written.map_err(|_| {
+            format!("{} can't hold the {} octets of all rules together; shorten the ACL", attribute.name(), text.len())
+        })?;
         self.line(attribute, 0, quoted(text, true));
         Ok(())
     }

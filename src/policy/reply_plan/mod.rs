@@ -162,6 +162,64 @@ mod tests {
     }
 
     #[test]
+    fn rules_that_a_vendor_has_no_words_for_are_told_where_they_stand() {
+        let policy = r#"
+            [profile.a]
+            access = "accept"
+            acl = "corp"
+            [acl.corp]
+            ipv4 = """
+permit tcp any any eq 80 443
+permit tcp any any range 80 443
+permit tcp host 192.0.2.1 any
+permit tcp any eq 7 any
+permit ip any 10.0.0.0 0.255.0.255
+permit tcp any any established
+permit icmp any any echo
+permit 47 any any
+permit ip any any log
+permit ip any any dscp ef"""
+            ipv6 = ["permit ipv6 any any"]
+            "#;
+        insta::assert_snapshot!(outcome("juniper", policy));
+        insta::assert_snapshot!(outcome("aruba", policy));
+        insta::assert_snapshot!(outcome("mikrotik", policy));
+    }
+
+    #[test]
+    fn an_acl_with_one_inexpressible_rule_is_left_out_as_a_whole_where_it_is_optional() {
+        let policy = "[profile.a]\naccess = \"accept\"\nvlan = 1\nacl = \"corp\"\noptional = [\"acl\"]\n[acl.corp]\nipv4 = [\"deny 47 any any\", \"permit ip any any\"]";
+        insta::assert_snapshot!(outcome("aruba", policy), @r#"
+        Tunnel-Type = VLAN
+        Tunnel-Medium-Type = IEEE-802
+        Tunnel-Private-Group-Id = "1"
+        "#);
+    }
+
+    #[test]
+    fn limits_of_a_vendor_are_kept() {
+        let policy = |rules: usize| {
+            let rules: Vec<String> =
+                (0..rules).map(|number| format!("\"permit tcp any host 192.0.2.{number} eq 443\"")).collect();
+            format!(
+                "[profile.a]\naccess = \"accept\"\nacl = \"big\"\nacl-form = \"inline\"\n[acl.big]\nipv4 = [{}]",
+                rules.join(",")
+            )
+        };
+        insta::assert_snapshot!(outcome("juniper", &policy(7)), @r#"policy.toml:3:7: profile "a", vendor "juniper": 22 conditions in the rules are more than the 20 that a client takes; shorten the ACL"#);
+        insta::assert_snapshot!(outcome("huawei", &policy(64)), @r#"policy.toml:3:7: profile "a", vendor "huawei": 65 rules are more than the 64 that a client takes; shorten the ACL"#);
+        insta::assert_snapshot!(outcome("mikrotik", &policy(4)), @r#"policy.toml:6:10: profile "a", vendor "mikrotik": Mikrotik-Switching-Filter can't hold the 353 octets of all rules together; shorten the ACL"#);
+        assert!(outcome("huawei", &policy(63)).contains("\"$64 deny\""));
+        assert!(outcome("juniper", &policy(6)).contains("Match Destination-ip 0.0.0.0/0 Action deny"));
+    }
+
+    #[test]
+    fn what_may_not_stand_together_is_told() {
+        let policy = "[profile.a]\naccess = \"accept\"\nacl = \"corp\"\nattributes = { Filter-Id = \"other.in\" }\n[acl.corp]\nipv4 = [\"permit ip any any\"]";
+        insta::assert_snapshot!(outcome("dell", policy), @r#"policy.toml:1:1: profile "a", vendor "dell": Filter-Id and Cisco-AVPair ip:inacl can't stand together: the switch treats such an Access-Accept as a reject; leave one of them out"#);
+    }
+
+    #[test]
     fn beside_eap_there_is_no_reply_message() {
         let mut fixture = Fixture::read(
             "[profile.a]\naccess = \"accept\"\nvlan = 20\nattributes = { Reply-Message = [\"a\", \"{identity.mac}\"], Class = \"c\" }",

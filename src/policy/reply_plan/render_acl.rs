@@ -12,7 +12,7 @@ use crate::{
     policy::{
         acl::{Acl, Acls, Download, Family, Rule, download::content_hash},
         profile::{AclForm, Placed, Setting},
-        vendor::{AttributeTemplate, DownloadForm, InlineForm, NameForm},
+        vendor::{AttributeTemplate, DownloadForm, InlineForm, Line, NameForm},
     },
     problem::Place,
 };
@@ -98,14 +98,37 @@ fn inline(render: &mut Render<'_>, form: &InlineForm, acls: &Acls) {
         let what = format!("{count} rules are more than the {max} that a client takes");
         return render.inexpressible(Setting::Acl, place, &what, "shorten the ACL");
     }
+    let conditions: usize = families.iter().flat_map(|(_, lines)| lines).map(|(line, _)| line.conditions).sum();
+    if let Some(max) = form.conditions_max.filter(|max| conditions > *max) {
+        let what = format!("{conditions} conditions in the rules are more than the {max} that a client takes");
+        return render.inexpressible(Setting::Acl, place, &what, "shorten the ACL");
+    }
     if families.iter().any(|(family, lines)| *family == Family::Ipv6 && !lines.is_empty()) {
         render.send(&form.with_ipv6, place, |_| None);
     }
-    for (family, lines) in families {
-        if let Some(template) = form.rule(family) {
-            send_rules(render, template, &lines, form.first_number);
+    for (template, lines) in by_template(form, families) {
+        send_rules(render, template, form, &lines);
+    }
+}
+
+/// The rules with the attributes that take them: one text of all, where both families go into one such text.
+fn by_template(form: &InlineForm, families: Vec<(Family, Lines)>) -> Vec<(&AttributeTemplate, Lines)> {
+    let mut sends: Vec<(&AttributeTemplate, Lines)> = Vec::new();
+    for (family, lines) in families.into_iter().filter(|(_, lines)| !lines.is_empty()) {
+        let Some(template) = form.rule(family) else { continue };
+        match sends.last_mut() {
+            Some((before, all)) if is_one_text(template) && before.name == template.name => all.extend(lines),
+            _ => sends.push((template, lines)),
         }
     }
+    sends
+}
+
+/// Rules with their places.
+type Lines = Vec<(Line, Place)>;
+
+fn is_one_text(template: &AttributeTemplate) -> bool {
+    template.value.references().any(|reference| &*reference.name == "rules")
 }
 
 /// All rules of a family in the vendor's words, each with its place; none if one of them can't be expressed.
@@ -114,29 +137,36 @@ fn lines_of_family(
     form: &InlineForm,
     family: Family,
     acls: &[(&Arc<Acl>, &Place)],
-) -> Option<Vec<(String, Place)>> {
+) -> Option<Lines> {
     let mut lines = Vec::new();
     let mut all_expressed = true;
-    for rule in acls.iter().flat_map(|(acl, _)| acl.rules(family)) {
+    let rules = || acls.iter().flat_map(|(acl, _)| acl.rules(family));
+    for rule in rules() {
         if form.rule(family).is_none() {
             let what = format!("{} rules can't be sent", family.title());
             let advice = "leave them out, or use another ACL for these clients";
             render.inexpressible(Setting::Acl, &rule.place, &what, advice);
             return None;
         }
-        match lines_of(render, rule, form) {
+        match lines_of(render, rule, form, family) {
             Some(expressed) => lines.extend(expressed.into_iter().map(|line| (line, rule.place.clone()))),
             None => all_expressed = false,
         }
+    }
+    // Cisco's switches drop what no rule is about, and an ACL is written with that in mind.
+    if let (Some(last), Some(words)) = (rules().last(), &form.last_rule)
+        && !last.matches_all()
+    {
+        lines.push((Line { text: words.to_string(), conditions: 1 }, last.place.clone()));
     }
     all_expressed.then_some(lines)
 }
 
 /// The rule in the vendor's words; none if it can't be expressed, which is reported.
-fn lines_of(render: &mut Render<'_>, rule: &Rule, form: &InlineForm) -> Option<Vec<String>> {
+fn lines_of(render: &mut Render<'_>, rule: &Rule, form: &InlineForm, family: Family) -> Option<Vec<Line>> {
     let lines = match &render.vendor.acl.syntax {
-        None => vec![rule.text.to_string()],
-        Some(syntax) => match syntax.write(rule) {
+        None => vec![Line { text: rule.text.to_string(), conditions: 1 }],
+        Some(syntax) => match syntax.write(rule, family) {
             Ok(lines) => lines,
             Err(inexpressible) => {
                 let (what, advice) = inexpressible.words();
@@ -146,31 +176,32 @@ fn lines_of(render: &mut Render<'_>, rule: &Rule, form: &InlineForm) -> Option<V
         },
     };
     if let Some(max) = form.characters_max
-        && let Some(line) = lines.iter().find(|line| line.chars().count() > max)
+        && let Some(line) = lines.iter().find(|line| line.text.chars().count() > max)
     {
-        let what = format!("\"{line}\" is longer than the {max} characters that a rule can have");
+        let what = format!("\"{}\" is longer than the {max} characters that a rule can have", line.text);
         render.inexpressible(Setting::Acl, &rule.place, &what, "make the rule simpler");
         return None;
     }
     Some(lines)
 }
 
-fn send_rules(render: &mut Render<'_>, template: &AttributeTemplate, rules: &[(String, Place)], first_number: u32) {
+fn send_rules(render: &mut Render<'_>, template: &AttributeTemplate, form: &InlineForm, rules: &[(Line, Place)]) {
     let Some((_, place)) = rules.first() else { return };
-    if template.value.references().any(|reference| &*reference.name == "rules") {
-        let lines: Vec<&str> = rules.iter().map(|(line, _)| line.as_str()).collect();
+    if is_one_text(template) {
+        let lines: Vec<&str> = rules.iter().map(|(line, _)| line.text.as_str()).collect();
         let sent = render
             .build
             .attribute(&template.name)
-            .and_then(|attribute| render.build.push_long(&attribute, &lines.join("\0")));
+            .and_then(|attribute| render.build.push_long(&attribute, &lines.join(&form.separator)));
         if let Err(message) = sent {
-            report_once(render.problems, "bad-value", Some(place), message);
+            let message = format!("profile \"{}\", vendor \"{}\": {message}", render.profile.name, render.vendor.name);
+            render.problems.error("bad-value", Some(place.clone()), message);
         }
         return;
     }
-    for ((line, place), number) in rules.iter().zip(first_number..) {
+    for ((line, place), number) in rules.iter().zip(form.first_number..) {
         let sent = render.send(std::slice::from_ref(template), place, |name| {
-            Some(if name == "number" { Filling::Number(number) } else { Filling::text(line) })
+            Some(if name == "number" { Filling::Number(number) } else { Filling::text(&line.text) })
         });
         if !sent {
             return;

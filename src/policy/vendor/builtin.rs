@@ -12,9 +12,23 @@ use crate::{
 };
 
 /// Name and text of the tables that are compiled in.
-const BUILTIN: [(&str, &str); 2] = [
+const BUILTIN: [(&str, &str); 16] = [
+    ("arista", include_str!("../../../policies/vendor/arista.toml")),
+    ("aruba", include_str!("../../../policies/vendor/aruba.toml")),
     ("cisco", include_str!("../../../policies/vendor/cisco.toml")),
+    ("cisco-wlc", include_str!("../../../policies/vendor/cisco-wlc.toml")),
+    ("dell", include_str!("../../../policies/vendor/dell.toml")),
+    ("extreme", include_str!("../../../policies/vendor/extreme.toml")),
+    ("fortinet", include_str!("../../../policies/vendor/fortinet.toml")),
     ("generic", include_str!("../../../policies/vendor/generic.toml")),
+    ("hpe", include_str!("../../../policies/vendor/hpe.toml")),
+    ("huawei", include_str!("../../../policies/vendor/huawei.toml")),
+    ("juniper", include_str!("../../../policies/vendor/juniper.toml")),
+    ("meraki", include_str!("../../../policies/vendor/meraki.toml")),
+    ("mikrotik", include_str!("../../../policies/vendor/mikrotik.toml")),
+    ("mist", include_str!("../../../policies/vendor/mist.toml")),
+    ("ruckus", include_str!("../../../policies/vendor/ruckus.toml")),
+    ("ubiquiti", include_str!("../../../policies/vendor/ubiquiti.toml")),
 ];
 
 /// All vendor tables by name.
@@ -107,6 +121,16 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_format_is_right() {
+        let readme = include_str!("../../../policies/vendor/README.md");
+        let example = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+        let mut problems = Problems::new();
+        let vendor = read::read(&Source::new("acme.toml", example), &mut problems).expect("a table");
+        assert!(problems.is_empty(), "{:?}", problems.sorted());
+        assert!(vendor.acl.syntax.is_some() && vendor.coa.is_some());
+    }
+
+    #[test]
     fn an_operators_table_replaces_the_compiled_in_one() {
         let mut vendors = Vendors::builtin();
         let mut problems = Problems::new();
@@ -153,9 +177,10 @@ send = 7
 name = "{acl}-{hsah}"
 
 [acl.rule]
+line = "{action} {protocol} {source}"
 permit = "allow"
 source = { any = "any", net = "{address}" }
-destination-port = { equal = "{prot}" }
+destination-port = { equal = "{prot}", range = " {from}-{to}" }
 
 [[conflict]]
 one = "Filter-Id"

@@ -4,6 +4,7 @@
 //! matter of `reply_plan`; a new vendor is a new file and a line in `builtin`.
 
 mod builtin;
+mod check;
 mod format;
 mod read;
 mod read_syntax;
@@ -13,7 +14,7 @@ mod table;
 
 pub use builtin::Vendors;
 pub use format::NumberFormat;
-pub use syntax::{AddressSyntax, Inexpressible, PortSyntax, RuleSyntax};
+pub use syntax::{AddressSyntax, Inexpressible, Line, PortSyntax, RuleSyntax};
 pub use table::{
     AclForms, AttributeTemplate, Coa, CoaCommand, Conflict, DownloadForm, DownloadTemplates, Form, InlineForm,
     NameForm, RedirectForm, Tag, Vendor, VlanForms, Voice,

@@ -180,6 +180,10 @@ fn read_acl_inline(acl: &Table<'_>, problems: &mut Problems) -> Option<InlineFor
         first_number: read_first_number(&table, problems),
         rules_max: read_max(&table, "rules-max", problems),
         characters_max: read_max(&table, "rule-characters-max", problems),
+        conditions_max: read_max(&table, "conditions-max", problems),
+        // RFC 4849 section 2 puts NUL between rules.
+        separator: table.text("separator", problems).unwrap_or("\0").into(),
+        last_rule: table.text("last-rule", problems).map(Into::into),
     };
     table.finish(problems);
     Some(form)

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use crate::policy::{
-    acl::{Action, Address, Ports, Protocol, Rule},
+    acl::{Action, Address, End, Family, Ports, Protocol, Rule},
     template::Template,
 };
 
@@ -17,14 +17,16 @@ pub struct RuleSyntax {
     pub line: Template,
     /// What stands between the parts of `{conditions}`.
     pub separator: Box<str>,
+    /// What `{conditions}` is where there are none.
+    pub no_conditions: Box<str>,
     /// The word for permit.
     pub permit: Box<str>,
     /// The word for deny.
     pub deny: Box<str>,
     /// The words for protocols by their numbers. Bound: there are 256 of them.
     pub protocols: BTreeMap<u8, Box<str>>,
-    /// The words for "all protocols".
-    pub any_protocol: Box<str>,
+    /// The words for "all protocols", by family. Bound: there are two.
+    pub any_protocol: BTreeMap<Family, Box<str>>,
     /// The words for a protocol by its `{number}`.
     pub other_protocol: Option<Template>,
     /// From where.
@@ -46,12 +48,16 @@ pub struct RuleSyntax {
 /// How addresses are written.
 #[derive(Clone, Debug, Default)]
 pub struct AddressSyntax {
-    /// All of them.
-    pub any: Option<Box<str>>,
+    /// All of them, by family; without it nothing is written. Bound: there are two families.
+    pub any: BTreeMap<Family, Box<str>>,
+    /// All of them, where ports follow; without it as without ports.
+    pub any_with_port: Option<Box<str>>,
     /// One `{address}`; without it a prefix of full length.
     pub host: Option<Template>,
     /// An `{address}` and a `{length}`.
     pub prefix: Option<Template>,
+    /// The same for IPv6, where IPv4 is written otherwise.
+    pub prefix_ipv6: Option<Template>,
     /// An `{address}` and a `{wildcard}`.
     pub wildcard: Option<Template>,
 }
@@ -63,6 +69,15 @@ pub struct PortSyntax {
     pub equal: Option<Template>,
     /// The ports `{from}` and `{to}` and those between.
     pub range: Option<Template>,
+}
+
+/// A rule in a vendor's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The words.
+    pub text: String,
+    /// How many conditions it has, at least one.
+    pub conditions: usize,
 }
 
 /// What of a rule a vendor has no words for.
@@ -98,19 +113,20 @@ impl Inexpressible {
     /// What it is, for a message, and what to do.
     #[must_use]
     pub const fn words(self) -> (&'static str, &'static str) {
+        const WIDER: &str = "without that the rule would be wider, so use another ACL for these clients";
         match self {
             Self::Protocol => ("this protocol", "use ip, tcp, udp or icmp"),
             Self::Source => ("a source other than \"any\"", "write any: the rules are about one device"),
             Self::Destination => ("a destination other than \"any\"", "write any"),
             Self::Wildcard => ("a wildcard with gaps", "write one rule for each network"),
-            Self::SourcePort => ("source ports", "leave them out"),
-            Self::DestinationPort => ("destination ports", "leave them out"),
+            Self::SourcePort => ("source ports", WIDER),
+            Self::DestinationPort => ("destination ports", WIDER),
             Self::PortRange => ("ranges of ports", "write the ports one by one with eq"),
-            Self::Established => ("\"established\"", "leave it out"),
-            Self::Icmp => ("ICMP types", "leave the type out"),
-            Self::IcmpCode => ("ICMP codes", "leave the code out"),
+            Self::Established => ("\"established\"", WIDER),
+            Self::Icmp => ("ICMP types", WIDER),
+            Self::IcmpCode => ("ICMP codes", WIDER),
             Self::Log => ("\"log\"", "leave it out"),
-            Self::Option => ("such options", "leave them out"),
+            Self::Option => ("such options", WIDER),
         }
     }
 }
@@ -120,7 +136,7 @@ impl RuleSyntax {
     ///
     /// # Errors
     /// The first part of it that the vendor has no words for.
-    pub fn write(&self, rule: &Rule) -> Result<Vec<String>, Inexpressible> {
+    pub fn write(&self, rule: &Rule, family: Family) -> Result<Vec<Line>, Inexpressible> {
         if !rule.extras.is_empty() {
             return Err(Inexpressible::Option);
         }
@@ -130,17 +146,17 @@ impl RuleSyntax {
         let mut lines = Vec::new();
         for source in atoms(&rule.source.ports) {
             for destination in atoms(&rule.destination.ports) {
-                lines.push(self.line(rule, source, destination)?);
+                lines.push(self.line(rule, family, source, destination)?);
             }
         }
         Ok(lines)
     }
 
-    fn line(&self, rule: &Rule, source: Atom, destination: Atom) -> Result<String, Inexpressible> {
-        let source_address = self.source.write(rule.source.address, Inexpressible::Source)?;
-        let destination_address = self.destination.write(rule.destination.address, Inexpressible::Destination)?;
+    fn line(&self, rule: &Rule, family: Family, source: Atom, destination: Atom) -> Result<Line, Inexpressible> {
+        let source_address = self.source.write(&rule.source, family, Inexpressible::Source)?;
+        let destination_address = self.destination.write(&rule.destination, family, Inexpressible::Destination)?;
         let parts = [
-            ("protocol", self.protocol(rule.protocol)?),
+            ("protocol", self.protocol(rule.protocol, family)?),
             ("source", source_address),
             ("source-port", self.source_port.write(source, Inexpressible::SourcePort)?),
             ("destination", destination_address),
@@ -148,26 +164,27 @@ impl RuleSyntax {
             ("icmp", self.icmp(rule)?),
             ("established", self.established(rule)?),
         ];
-        let mut line = String::new();
-        let written = self.line.write(&mut line, |name, out| {
-            let text = match name {
+        let conditions: Vec<&str> = parts.iter().map(|part| &*part.1).filter(|text| !text.is_empty()).collect();
+        let mut text = String::new();
+        let written = self.line.write(&mut text, |name, out| {
+            let part = match name {
                 "action" if rule.action == Action::Permit => self.permit.to_string(),
                 "action" => self.deny.to_string(),
-                "conditions" => {
-                    let parts: Vec<&str> = parts.iter().map(|part| &*part.1).filter(|text| !text.is_empty()).collect();
-                    parts.join(&self.separator)
-                }
+                "conditions" if conditions.is_empty() => self.no_conditions.to_string(),
+                "conditions" => conditions.join(&self.separator),
                 other => parts.iter().find(|part| part.0 == other).map(|part| part.1.clone()).unwrap_or_default(),
             };
-            out.push_str(&text);
+            out.push_str(&part);
             Ok(())
         });
         debug_assert!(written.is_ok(), "a string takes everything");
-        Ok(line)
+        Ok(Line { text, conditions: conditions.len().max(1) })
     }
 
-    fn protocol(&self, protocol: Protocol) -> Result<String, Inexpressible> {
-        let Protocol::Number(number) = protocol else { return Ok(self.any_protocol.to_string()) };
+    fn protocol(&self, protocol: Protocol, family: Family) -> Result<String, Inexpressible> {
+        let Protocol::Number(number) = protocol else {
+            return Ok(self.any_protocol.get(&family).map(ToString::to_string).unwrap_or_default());
+        };
         match (self.protocols.get(&number), &self.other_protocol) {
             (Some(word), _) => Ok(word.to_string()),
             (None, Some(template)) => Ok(fill(template, &[("number", &number.to_string())])),
@@ -196,15 +213,26 @@ impl RuleSyntax {
 }
 
 impl AddressSyntax {
-    fn write(&self, address: Address, otherwise: Inexpressible) -> Result<String, Inexpressible> {
+    const fn prefix_of(&self, family: Family) -> Option<&Template> {
+        match (family, &self.prefix_ipv6) {
+            (Family::Ipv6, Some(template)) => Some(template),
+            _ => self.prefix.as_ref(),
+        }
+    }
+
+    fn write(&self, end: &End, family: Family, otherwise: Inexpressible) -> Result<String, Inexpressible> {
+        let address = end.address;
+        if let (Address::Any, Some(words), true) = (address, &self.any_with_port, end.ports != Ports::Any) {
+            return Ok(words.to_string());
+        }
         if address == Address::Any {
             // A vendor without a word for it means all where nothing is said.
-            return Ok(self.any.as_deref().unwrap_or_default().to_owned());
+            return Ok(self.any.get(&family).map(ToString::to_string).unwrap_or_default());
         }
         if let (Address::Host(host), Some(template)) = (address, &self.host) {
             return Ok(fill(template, &[("address", &host.to_string())]));
         }
-        if let (Some((network, length)), Some(template)) = (address.prefix(), &self.prefix) {
+        if let (Some((network, length)), Some(template)) = (address.prefix(), self.prefix_of(family)) {
             return Ok(fill(template, &[("address", &network.to_string()), ("length", &length.to_string())]));
         }
         match (address, &self.wildcard) {
@@ -284,4 +312,25 @@ fn fill(template: &Template, values: &[(&str, &str)]) -> String {
     });
     debug_assert!(written.is_ok(), "a string takes everything");
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_that_are_left_out_become_the_ranges_beside_them() {
+        let not = |ports: &[u16]| atoms(&Ports::NotEqual(ports.to_vec()));
+        assert_eq!(not(&[80]), [Atom::Range(0, 79), Atom::Range(81, 65535)]);
+        assert_eq!(not(&[80, 78]), [Atom::Range(0, 77), Atom::One(79), Atom::Range(81, 65535)]);
+        assert_eq!(not(&[0, 1, 65535, 65534]), [Atom::Range(2, 65533)]);
+        assert_eq!(not(&[7, 7]), [Atom::Range(0, 6), Atom::Range(8, 65535)]);
+    }
+
+    #[test]
+    fn lists_of_ports_become_one_rule_each() {
+        assert_eq!(atoms(&Ports::Equal(vec![80, 443])), [Atom::One(80), Atom::One(443)]);
+        assert_eq!(atoms(&Ports::Range(7, 7)), [Atom::One(7)]);
+        assert_eq!(atoms(&Ports::Any), [Atom::Any]);
+    }
 }

@@ -188,6 +188,12 @@ pub struct InlineForm {
     pub rules_max: Option<usize>,
     /// The longest rule.
     pub characters_max: Option<usize>,
+    /// How many conditions all rules together can have.
+    pub conditions_max: Option<usize>,
+    /// What stands between the rules of `{rules}`.
+    pub separator: Box<str>,
+    /// A rule that is added at the end of an ACL that says nothing about the rest, because this vendor lets it pass.
+    pub last_rule: Option<Box<str>>,
 }
 
 impl InlineForm {

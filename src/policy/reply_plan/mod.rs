@@ -19,12 +19,15 @@ mod golden;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::golden::Fixture;
     use crate::{
         dictionary::{self, Dictionary},
         limits,
-        policy::decision::Access,
+        policy::{decision::Access, vendor::Vendors},
         radius::{
+            attribute::Attributes,
             error::Full,
             hidden::{HiddenBuffer, reveal_salted},
             secret::Secret,
@@ -211,6 +214,50 @@ permit ip any any dscp ef"""
         insta::assert_snapshot!(outcome("mikrotik", &policy(4)), @r#"policy.toml:6:10: profile "a", vendor "mikrotik": Mikrotik-Switching-Filter can't hold the 353 octets of all rules together; shorten the ACL"#);
         assert!(outcome("huawei", &policy(63)).contains("\"$64 deny\""));
         assert!(outcome("juniper", &policy(6)).contains("Match Destination-ip 0.0.0.0/0 Action deny"));
+    }
+
+    #[test]
+    fn a_rule_that_is_too_long_for_its_attribute_is_told_where_it_stands() {
+        let ports = "permit tcp 2001:db8:1111:2222:3333:4444:5555:6666/128 eq 60000 60001 60002 60003 60004 60005 60006 60007 60008 60009 2001:db8:1111:2222:3333:4444:5555:7777/128 eq 60010 60011 60012 60013 60014 60015 60016 60017 60018 60019 dscp default log";
+        let policy = format!("[profile.a]\naccess = \"accept\"\nacl = \"big\"\n[acl.big]\nipv6 = [\"{ports}\"]");
+        insta::assert_snapshot!(outcome("cisco", &policy), @r#"policy.toml:5:10: profile "a", vendor "cisco": the value of Cisco-AVPair is longer than the attribute can hold; shorten it"#);
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_that_was_made_can_be_written_and_is_as_long_as_it_says(
+            vendor in 0usize..16,
+            vlan in prop::option::of("[1-9][0-9]{0,2}|\"[A-Z]{1,20}\""),
+            tag in 0u8..32,
+            seconds in 1u32..100_000,
+            role in prop::option::of("[a-z]{1,20}"),
+            rules in prop::collection::vec("(permit|deny) (ip|tcp|udp|icmp|47) any (any|host 192\\.0\\.2\\.[1-9]|10\\.[0-9]\\.0\\.0 0\\.0\\.255\\.255)", 0..30),
+            optional in any::<bool>(),
+            beside_eap in any::<bool>(),
+        ) {
+            let vendors = Vendors::builtin();
+            let name = vendors.iter().nth(vendor).expect("there are sixteen").name.to_string();
+            let mut policy = format!("[profile.a]\naccess = \"accept\"\nvlan-tag = {tag}\nsession-timeout = \"{seconds}s\"\n");
+            policy += "attributes = { Reply-Message = \"hello {identity.mac}\", \"Tunnel-Password:1\" = \"secret\" }\n";
+            policy += &vlan.map(|vlan| format!("vlan = {vlan}\n")).unwrap_or_default();
+            policy += &role.map(|role| format!("role = \"{role}\"\n")).unwrap_or_default();
+            if optional {
+                policy += "optional = [\"vlan\", \"role\", \"acl\"]\n";
+            }
+            if !rules.is_empty() {
+                policy += &format!("acl = \"corp\"\n[acl.corp]\nipv4 = {rules:?}\n");
+            }
+            let mut fixture = Fixture::read(&policy);
+            let plan = fixture.plan(&name);
+            prop_assert_eq!(plan.is_none(), fixture.problems.has_errors(), "{}", fixture.problems());
+            if let Some(plan) = plan {
+                let octets = fixture.reply(&plan, beside_eap).expect("a plan leaves room");
+                prop_assert!(octets.len() <= plan.octets_max());
+                prop_assert!(Attributes::new(&octets, 0).is_well_formed());
+                let fixed = Attributes::new(plan.fixed_octets(), 0);
+                prop_assert!(fixed.is_well_formed());
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,10 @@
 //!
 //! Owns the list of them. The tables themselves are files.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
 use super::{read, table::Vendor};
 use crate::{
@@ -38,9 +41,14 @@ pub struct Vendors {
 }
 
 impl Vendors {
-    /// The tables that are compiled in.
+    /// The tables that are compiled in, read once.
     #[must_use]
     pub fn builtin() -> Self {
+        static TABLES: LazyLock<Vendors> = LazyLock::new(Vendors::read_builtin);
+        TABLES.clone()
+    }
+
+    fn read_builtin() -> Self {
         let mut problems = Problems::new();
         let tables = BUILTIN.iter().filter_map(|(name, text)| {
             let source = Source::new(format!("(built in)/policies/vendor/{name}.toml"), *text);

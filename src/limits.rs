@@ -50,6 +50,15 @@ pub const RULES_MAX: usize = 50_000;
 pub const CONDITION_DEPTH_MAX: usize = 16;
 /// Size of one compiled regular expression, in octets: the engine is linear, its tables are bounded by this.
 pub const REGEX_OCTETS_MAX: usize = 256 * 1024;
+/// Nesting inside of one regular expression.
+pub const REGEX_DEPTH_MAX: u32 = 50;
+/// Tests in one rule's condition, named conditions counted as often as they are used: otherwise conditions that name
+/// each other twice would double with each step.
+pub const CONDITION_TESTS_MAX: usize = 4_096;
+/// Policy sets of one server.
+pub const POLICY_SETS_MAX: usize = 1_000;
+/// Cases of all policy files together.
+pub const CASES_MAX: usize = 100_000;
 /// Entries of all lists together.
 pub const LIST_ENTRIES_MAX: usize = 1_000_000;
 /// Rules of one ACL and family. Switches hold a few thousand on all their ports together.

@@ -2,7 +2,7 @@
 //!
 //! Owns the shape of a decision and the numbers by which it names sets, rules and results. It decides nothing.
 
-/// The place of a policy set in a [`Policy`](super::policy::Policy), in the order in which sets are tried.
+/// The place of a policy set in a [`Policy`](super::compiled::Policy), in the order in which sets are tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetIndex(pub u32);
 
@@ -11,9 +11,13 @@ pub struct SetIndex(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleIndex(pub u32);
 
-/// The place of a merged list of profiles in a [`Policy`](super::policy::Policy).
+/// The place of a merged list of profiles in a [`Policy`](super::compiled::Policy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResultIndex(pub u32);
+
+/// The place of a vendor table among those that the configured clients use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct VendorIndex(pub u32);
 
 impl ResultIndex {
     /// The result of a decision that no rule made: reject, with nothing else.
@@ -32,6 +36,9 @@ pub enum Access {
 }
 
 impl Access {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Accept, Self::Reject, Self::Ignore];
+
     /// The name in policies, logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {

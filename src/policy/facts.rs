@@ -8,10 +8,7 @@ use std::{net::IpAddr, time::Duration};
 
 use jiff::tz::TimeZone;
 
-use crate::clock::Now;
-
-/// The request. A placeholder for the packet view, with the same life time.
-pub type Packet<'a> = &'a [u8];
+use crate::{clock::Now, radius::packet::Packet};
 
 /// Everything that a rule may ask about one request.
 #[derive(Clone, Copy, Debug)]

@@ -4,18 +4,34 @@
 //! no files, asks no clock and knows nothing of how facts are found out.
 
 pub mod acl;
+pub mod arena;
 pub mod catalogue;
+pub mod compile;
+pub mod compiled;
 pub mod decision;
+pub mod draft;
+pub mod evaluate;
 pub mod facts;
+pub mod file;
+pub mod given;
+pub mod index;
 pub mod literal;
+pub mod load;
 pub mod mac;
 pub mod members;
 pub mod operator;
 pub mod profile;
 pub mod reading;
+pub mod reference;
 pub mod reply_plan;
+pub mod request;
+pub mod rule;
+pub mod sample;
 pub mod subject;
 pub mod template;
 pub mod text_place;
 pub mod truth;
 pub mod vendor;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,261 @@
+//! Facts that are given by name instead of being found out: for cases, explanations and replays.
+//!
+//! Owns the way from names and texts to [`Facts`]. What a request tells by itself is taken from it, unless the fact was
+//! given; what follows from a given fact in every real request follows here too, so that nobody tests with facts that
+//! can't occur.
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+use jiff::tz::TimeZone;
+
+use super::{
+    catalogue::{self, Fact, Family, Kind, Row},
+    facts::{
+        CertificateFacts, ClientFacts, Compliance, DeviceIdSource, Facts, IdentityFacts, Lookup, MdmFacts, Medium,
+        Method, NasPort, SessionFacts, Source,
+    },
+    literal, mac, request,
+};
+use crate::{clock::Now, document, problem::did_you_mean, radius::packet::Packet};
+
+/// Facts by name, as a case, a command line or a log gives them.
+#[derive(Clone, Debug, Default)]
+pub struct GivenFacts {
+    // Bound: the facts of the catalogue.
+    texts: BTreeMap<Fact, Vec<Box<str>>>,
+    numbers: BTreeMap<Fact, i64>,
+    address: Option<IpAddr>,
+    mac: Option<[u8; 6]>,
+    device_id: Option<[u8; 16]>,
+}
+
+impl GivenFacts {
+    /// Nothing is given yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Gives the fact of this name one value; facts with several values collect them.
+    ///
+    /// Truth values are `true` and `false`, ages durations such as `3h`.
+    ///
+    /// # Errors
+    /// What is wrong with the name or the value, and after a semicolon what to do.
+    pub fn give(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let row = find(name)?;
+        let wrong = |what: &str| format!("{} is {}, and \"{value}\" is not; write {what}", row.name, row.kind.name());
+        match row.kind {
+            Kind::Text | Kind::Version => {
+                let values = self.texts.entry(row.fact).or_default();
+                if !is_repeated(row.fact) {
+                    values.clear();
+                }
+                values.push(value.into());
+            }
+            Kind::Mac => self.mac = Some(mac::parse(value.as_bytes()).ok_or_else(|| wrong("A4-C3-F0-11-22-33"))?),
+            Kind::Guid => {
+                let octets = literal::parse_guid(value);
+                self.device_id = Some(octets.ok_or_else(|| wrong("5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c01"))?);
+            }
+            Kind::Address => self.address = Some(value.parse().map_err(|_| wrong("10.1.2.3"))?),
+            Kind::Boolean => {
+                let truth: bool = value.parse().map_err(|_| wrong("true or false"))?;
+                self.numbers.insert(row.fact, truth.into());
+            }
+            Kind::Age => {
+                let age = document::parse_duration(value).ok_or_else(|| wrong("how long ago it was, such as 3h"))?;
+                self.numbers.insert(row.fact, i64::try_from(age.as_micros()).unwrap_or(i64::MAX));
+            }
+            Kind::Words(words) => {
+                let place = words.iter().position(|word| *word == value);
+                let place = place.ok_or_else(|| wrong(&format!("one of: {}", words.join(", "))))?;
+                self.numbers.insert(row.fact, i64::try_from(place).unwrap_or(0));
+            }
+            Kind::Number => {
+                self.numbers.insert(row.fact, value.parse().map_err(|_| wrong("digits"))?);
+            }
+            Kind::Hour | Kind::Date | Kind::Network | Kind::Opaque => return Err(wrong("now = \"…\" instead")),
+        }
+        Ok(())
+    }
+
+    /// What contradicts itself among the given facts, if anything does.
+    #[must_use]
+    pub fn contradiction(&self) -> Option<String> {
+        let reachable = self.truth(Fact::MdmReachable);
+        let lookup = self.word(Fact::MdmLookup, Lookup::ALL);
+        if let (Some(reachable), Some(lookup)) = (reachable, lookup)
+            && lookup.reachable() != Some(reachable)
+        {
+            return Some(format!("mdm.reachable = {reachable} can't be with mdm.lookup = \"{}\"", lookup.name()));
+        }
+        let known = [Fact::MdmRegistered, Fact::MdmCompliant, Fact::MdmCompliance];
+        if self.lookup().reachable() == Some(false)
+            && let Some(fact) = known.into_iter().find(|fact| self.numbers.contains_key(fact))
+        {
+            return Some(format!(
+                "{} is absent while mdm.reachable is false; remove one of them",
+                catalogue::row(fact).name
+            ));
+        }
+        None
+    }
+
+    /// The facts, with what the request tells where nothing else was given.
+    #[must_use]
+    pub fn facts<'a>(&'a self, packet: Packet<'a>, now: Now, zone: &'a TimeZone) -> Facts<'a> {
+        let mac = self.mac.or_else(|| request::mac_address(&packet));
+        let given_port = self.text(Fact::SessionNasPort).map(|port| NasPort::Id(port.as_bytes()));
+        Facts {
+            packet,
+            client: ClientFacts {
+                name: self.text(Fact::ClientName).unwrap_or("client"),
+                address: self.address.unwrap_or(IpAddr::from([127, 0, 0, 1])),
+                groups: self.list(Fact::ClientGroup),
+                vendor: self.text(Fact::ClientVendor).unwrap_or("generic"),
+            },
+            session: SessionFacts {
+                method: self.method(&packet),
+                medium: self.word(Fact::SessionMedium, Medium::ALL).or_else(|| request::medium(&packet)),
+                ssid: self.text(Fact::SessionSsid).map(str::as_bytes).or_else(|| request::ssid(&packet)),
+                nas_port: given_port.or_else(|| request::nas_port(&packet)),
+            },
+            identity: self.identity(mac),
+            certificate: self.certificate(),
+            mdm: self.mdm(),
+            now,
+            zone,
+        }
+    }
+
+    /// How the request shows who it is about: a certificate is only there with EAP-TLS.
+    fn method(&self, packet: &Packet<'_>) -> Method {
+        let given = self.word(Fact::SessionMethod, Method::ALL);
+        given.or_else(|| self.certificate().map(|_| Method::EapTls)).unwrap_or_else(|| request::method(packet))
+    }
+
+    fn identity(&self, mac: Option<[u8; 6]>) -> IdentityFacts {
+        let source = match (self.device_id, mac) {
+            (Some(_), _) => Some(DeviceIdSource::CertificateSan),
+            (None, Some(_)) => Some(DeviceIdSource::Mac),
+            (None, None) => None,
+        };
+        let device_id_source = self.word(Fact::IdentityDeviceIdSource, DeviceIdSource::ALL).or(source);
+        let proven = device_id_source.map(|source| source != DeviceIdSource::Mac);
+        IdentityFacts {
+            mac,
+            proven: self.truth(Fact::IdentityProven).or(proven),
+            device_id: self.device_id,
+            device_id_source,
+        }
+    }
+
+    fn certificate(&self) -> Option<CertificateFacts<'_>> {
+        let is_given = |fact: &Fact| catalogue::row(*fact).family() == Family::Certificate;
+        if !self.texts.keys().chain(self.numbers.keys()).any(is_given) {
+            return None;
+        }
+        Some(CertificateFacts {
+            subject_cn: self.text(Fact::CertificateSubjectCn),
+            issuer_cn: self.text(Fact::CertificateIssuerCn),
+            san_uri: self.list(Fact::CertificateSanUri),
+            san_dns: self.list(Fact::CertificateSanDns),
+            serial: self.text(Fact::CertificateSerial).unwrap_or("01"),
+            days_left: self.numbers.get(&Fact::CertificateDaysLeft).copied().unwrap_or(365),
+        })
+    }
+
+    /// What came of the lookup: as given, or as the other facts imply.
+    fn lookup(&self) -> Lookup {
+        let given = self.word(Fact::MdmLookup, Lookup::ALL);
+        given.unwrap_or_else(|| match (self.truth(Fact::MdmReachable), self.truth(Fact::MdmRegistered)) {
+            (Some(false), _) => Lookup::Unreachable,
+            (_, Some(false)) => Lookup::NotFound,
+            (Some(true), _) | (_, Some(true)) => Lookup::Found,
+            (None, None) if self.has_mdm_facts() => Lookup::Found,
+            (None, None) => Lookup::NotAsked,
+        })
+    }
+
+    fn has_mdm_facts(&self) -> bool {
+        let is_mdm = |fact: &Fact| catalogue::row(*fact).family() == Family::Mdm;
+        self.texts.keys().chain(self.numbers.keys()).any(is_mdm)
+    }
+
+    fn mdm(&self) -> MdmFacts<'_> {
+        let lookup = self.lookup();
+        let found = lookup == Lookup::Found;
+        let compliance = self.word(Fact::MdmCompliance, Compliance::ALL);
+        let is_compliant = |state| matches!(state, Compliance::Compliant | Compliance::InGracePeriod);
+        let compliant = self.truth(Fact::MdmCompliant).or_else(|| compliance.map(is_compliant));
+        let implied = compliant.map(|truth| if truth { Compliance::Compliant } else { Compliance::NonCompliant });
+        let registered = match lookup {
+            Lookup::Found => Some(true),
+            Lookup::NotFound => Some(false),
+            _ => None,
+        };
+        let age = self.age(Fact::MdmAge).or_else(|| found.then_some(Duration::ZERO));
+        let last_compliant = if compliant == Some(true) { age } else { None };
+        MdmFacts {
+            server: self.text(Fact::MdmServer),
+            lookup,
+            registered: self.truth(Fact::MdmRegistered).or(registered),
+            managed: self.truth(Fact::MdmManaged).or_else(|| found.then_some(true)),
+            compliant,
+            compliance: compliance.or(implied),
+            source: self.word(Fact::MdmSource, Source::ALL).or_else(|| found.then_some(Source::Fresh)),
+            age,
+            last_compliant: self.age(Fact::MdmLastCompliant).or(last_compliant),
+            owner: self.text(Fact::MdmOwner),
+            os: self.text(Fact::MdmOs),
+            os_version: self.text(Fact::MdmOsVersion),
+            manufacturer: self.text(Fact::MdmManufacturer),
+            model: self.text(Fact::MdmModel),
+            serial: self.text(Fact::MdmSerial),
+            device_name: self.text(Fact::MdmDeviceName),
+            user: self.text(Fact::MdmUser),
+            management_agent: self.text(Fact::MdmManagementAgent),
+            threat: self.text(Fact::MdmThreat),
+            encrypted: self.truth(Fact::MdmEncrypted),
+            jailbroken: self.truth(Fact::MdmJailbroken),
+            days_since_check_in: self.numbers.get(&Fact::MdmDaysSinceCheckIn).copied(),
+            enrolment_url: self.text(Fact::MdmEnrolmentUrl),
+        }
+    }
+
+    fn text(&self, fact: Fact) -> Option<&str> {
+        self.list(fact).first().map(|text| &**text)
+    }
+
+    fn list(&self, fact: Fact) -> &[Box<str>] {
+        self.texts.get(&fact).map_or(&[], Vec::as_slice)
+    }
+
+    fn truth(&self, fact: Fact) -> Option<bool> {
+        self.numbers.get(&fact).map(|number| *number != 0)
+    }
+
+    fn age(&self, fact: Fact) -> Option<Duration> {
+        self.numbers.get(&fact).map(|micros| Duration::from_micros(micros.unsigned_abs()))
+    }
+
+    fn word<T: Copy>(&self, fact: Fact, all: &[T]) -> Option<T> {
+        let place = usize::try_from(*self.numbers.get(&fact)?).ok()?;
+        all.get(place).copied()
+    }
+}
+
+fn find(name: &str) -> Result<&'static Row, String> {
+    catalogue::find(name).ok_or_else(|| {
+        let nearest = did_you_mean(name, catalogue::ROWS.iter().map(|row| row.name));
+        let advice = if nearest.is_empty() { "; policies/README.md lists all facts".to_owned() } else { nearest };
+        format!("unknown fact \"{name}\"{advice}")
+    })
+}
+
+/// Whether the fact can have several values.
+#[must_use]
+pub const fn is_repeated(fact: Fact) -> bool {
+    matches!(fact, Fact::ClientGroup | Fact::CertificateSanUri | Fact::CertificateSanDns)
+}

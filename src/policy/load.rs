@@ -1,0 +1,155 @@
+//! From the files of a policy folder to a policy, or to everything that is wrong with them.
+//!
+//! Owns the order of the steps. Files are opened by the caller.
+
+use std::{rc::Rc, sync::Arc};
+
+use super::{
+    acl::{Acl, Acls},
+    arena::ArenaBuilder,
+    compile::{
+        condition::Conditions,
+        fact::FactCompiler,
+        list::{Lists, ReadList},
+        name::Names,
+        plan::{Client, References, meetings, plans},
+        result::Results,
+        set::{SetCompiler, SetParts},
+    },
+    compiled::{Policy, PolicyParts},
+    draft::{File, Named},
+    file,
+    profile::Profile,
+    vendor::{Vendor, Vendors},
+};
+use crate::{
+    dictionary::Dictionary,
+    document::{Source, Table, Tree},
+    limits,
+    problem::Problems,
+};
+
+/// What a policy is compiled against.
+#[derive(Clone, Copy)]
+pub struct Context<'c> {
+    /// The names of attributes.
+    pub dictionary: &'c Dictionary,
+    /// The names of the MDM servers; `None` when the policy is looked at without a configuration.
+    pub mdm_servers: Option<&'c [Box<str>]>,
+    /// All vendor tables.
+    pub vendors: &'c Vendors,
+    /// The clients of the configuration: replies are made for their vendors.
+    pub clients: &'c [Client<'c>],
+    /// Opens list files.
+    pub read_list: ReadList<'c>,
+}
+
+/// Compiles the files of one policy folder; nothing if there are errors. Everything found is in `problems`.
+#[must_use]
+pub fn load(sources: &[Source], context: &Context<'_>, problems: &mut Problems) -> Option<Policy> {
+    let mut own = Problems::new();
+    let policy = load_checked(sources, context, &mut own);
+    let usable = !own.has_errors();
+    problems.append(own);
+    policy.filter(|_| usable)
+}
+
+fn load_checked(sources: &[Source], context: &Context<'_>, problems: &mut Problems) -> Option<Policy> {
+    if sources.len() > limits::FILES_MAX {
+        let message =
+            format!("{} policy files are more than the {} allowed; merge some", sources.len(), limits::FILES_MAX);
+        problems.error("too-many-files", None, message);
+        return None;
+    }
+    let trees: Vec<Tree<'_>> = sources.iter().filter_map(|source| source.parse(problems)).collect();
+    let roots: Vec<Table<'_>> = trees.iter().map(Tree::root).collect();
+    let files: Vec<File<'_>> = roots.iter().map(|root| file::read(root, problems)).collect();
+    // What a broken file defines would be missed everywhere else: those messages would only be noise.
+    if trees.len() < sources.len() {
+        return None;
+    }
+    Some(compile(files, context, problems))
+}
+
+fn compile(mut files: Vec<File<'_>>, context: &Context<'_>, problems: &mut Problems) -> Policy {
+    let (mut profiles, mut conditions, mut lists) =
+        (Names::new("profile"), Names::new("condition"), Names::new("list"));
+    let mut acls = Acls::new();
+    for file in &mut files {
+        for Named { name, place, value } in file.profiles.drain(..) {
+            let value = Profile::read(name, &value, problems);
+            profiles.add(Named { name, place, value }, problems);
+        }
+        file.acls.drain(..).for_each(|named| acls.insert(Acl::read(named.name, &named.value, problems), problems));
+        for Named { name, place, value } in file.conditions.drain(..) {
+            conditions.add(Named { name, place, value: Rc::new(value) }, problems);
+        }
+        file.lists.drain(..).for_each(|list| lists.add(list, problems));
+    }
+    let mut compiler = SetCompiler {
+        dictionary: context.dictionary,
+        mdm_servers: context.mdm_servers,
+        lists: Lists::new(lists, context.read_list),
+        conditions: Conditions::new(conditions),
+        results: Results::new(profiles),
+        arena: ArenaBuilder::default(),
+        problems,
+    };
+    let parts: Vec<SetParts<'_, '_>> = files
+        .iter()
+        .filter_map(|file| Some(SetParts { set: file.set.as_ref()?, exceptions: &file.exceptions, rules: &file.rules }))
+        .collect();
+    let global: Vec<_> = files.iter().filter(|file| file.set.is_none()).flat_map(|file| &file.exceptions).collect();
+    let (sets, rules) = compiler.compile(&parts, &global);
+    if sets.is_empty() && !compiler.problems.has_errors() {
+        let message = "there is no enabled policy set, so everything is rejected; write one, see policies/README.md";
+        compiler.problems.warning("no-policy-set", None, message);
+    }
+    report_unused(&mut compiler);
+    let SetCompiler { mut arena, results, problems, .. } = compiler;
+    let results = results.into_results();
+    let vendors = vendors_in_use(context, problems);
+    let meetings = meetings(arena.arena(), &sets, &rules, context.clients, &vendors);
+    let mut references = References { dictionary: context.dictionary, arena: &mut arena };
+    let plans = plans(vendors, &meetings, &results, &acls, &mut references, problems);
+    Policy::new(PolicyParts { arena: arena.finish(), sets, rules, results, plans })
+}
+
+/// The vendor tables that the clients use, in the order of their names.
+fn vendors_in_use(context: &Context<'_>, problems: &mut Problems) -> Vec<Arc<Vendor>> {
+    let mut names: Vec<&str> = context.clients.iter().map(|client| client.vendor).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut vendors = Vec::new();
+    for name in names {
+        match context.vendors.find(name) {
+            Some(vendor) => vendors.push(Arc::clone(vendor)),
+            None => {
+                let message = format!("a client has the unknown vendor \"{name}\"{}", context.vendors.advice(name));
+                problems.error("unknown-vendor", None, message);
+            }
+        }
+    }
+    vendors
+}
+
+fn report_unused(compiler: &mut SetCompiler<'_, '_, '_>) {
+    for (name, place) in compiler.results.unused() {
+        let message = format!("no rule uses the profile \"{name}\"; remove it, or name it in a result");
+        compiler.problems.warning("unused-profile", Some(place), message);
+    }
+    let mut facts = FactCompiler {
+        dictionary: compiler.dictionary,
+        lists: &mut compiler.lists,
+        arena: &mut compiler.arena,
+        problems: compiler.problems,
+    };
+    for (name, place) in compiler.conditions.compile_rest(&mut facts) {
+        let message = format!("nothing uses the condition \"{name}\"; remove it, or write condition = \"{name}\"");
+        facts.problems.warning("unused-condition", Some(place), message);
+    }
+    for (name, place) in compiler.lists.unused() {
+        let message = format!("nothing uses the list \"{name}\"; remove it, or write in-list = \"{name}\"");
+        compiler.problems.warning("unused-list", Some(place.clone()), message);
+    }
+}

@@ -1,0 +1,126 @@
+//! What a request tells about the session by itself.
+//!
+//! Owns the reading of the attributes in which clients of different vendors say the same. It decides nothing, and what a
+//! client should not be believed is the engine's matter.
+
+use super::{
+    facts::{Medium, Method, NasPort},
+    mac,
+};
+use crate::{
+    dictionary::{Path, values},
+    limits::HEADER_OCTETS,
+    radius::{kind, packet::Packet},
+};
+
+/// Aruba-Essid-Name, Ruckus-SSID, Fortinet-SSID: where the wireless network stands by itself.
+const SSID_PATHS: [Path; 3] = [Path::vendor(14823, 5), Path::vendor(25053, 3), Path::vendor(12356, 7)];
+
+/// What the device is connected by: NAS-Port-Type.
+///
+/// Source: RFC 2865 section 5.41 and the registry of values.
+#[must_use]
+pub fn medium(packet: &Packet<'_>) -> Option<Medium> {
+    let number = u32::from_be_bytes(packet.first(kind::NAS_PORT_TYPE)?.try_into().ok()?);
+    match number {
+        // Ethernet, Token-Ring, FDDI.
+        15 | 20 | 21 => Some(Medium::Wired),
+        // Wireless-Other, Wireless-802.11.
+        18 | 19 => Some(Medium::Wireless),
+        // Virtual, PPPoE over anything.
+        5 | 32..=35 => Some(Medium::Virtual),
+        _ => None,
+    }
+}
+
+/// The name of the wireless network: a vendor's own attribute, or what stands behind the access point's address in
+/// Called-Station-Id.
+///
+/// Source: RFC 3580 section 3.20 (`00-10-A4-23-19-C0:AP1`).
+#[must_use]
+pub fn ssid<'a>(packet: &Packet<'a>) -> Option<&'a [u8]> {
+    let attributes = packet.octets().get(HEADER_OCTETS..).unwrap_or_default();
+    let own = SSID_PATHS.iter().find_map(|path| values(attributes, path).next());
+    own.or_else(|| {
+        let called = packet.first(kind::CALLED_STATION_ID)?;
+        // The address itself may be written with colons, and the name may hold some: the first cut that leaves a whole
+        // address before it is the right one.
+        let colons = called.iter().enumerate().filter(|(_, octet)| **octet == b':').map(|(at, _)| at);
+        let mut cuts = colons.filter_map(|at| Some((called.get(..at)?, called.get(at + 1..)?)));
+        cuts.find(|(address, _)| mac::parse(address).is_some()).map(|(_, name)| name).filter(|name| !name.is_empty())
+    })
+}
+
+/// The client's port: its name where there is one, else its number.
+#[must_use]
+pub fn nas_port<'a>(packet: &Packet<'a>) -> Option<NasPort<'a>> {
+    let named = packet.first(kind::NAS_PORT_ID).filter(|name| !name.is_empty()).map(NasPort::Id);
+    named.or_else(|| {
+        let number = packet.first(kind::NAS_PORT)?.try_into().ok()?;
+        Some(NasPort::Number(u32::from_be_bytes(number)))
+    })
+}
+
+/// The device's MAC address: User-Name's, else Calling-Station-Id's.
+#[must_use]
+pub fn mac_address(packet: &Packet<'_>) -> Option<[u8; 6]> {
+    [kind::USER_NAME, kind::CALLING_STATION_ID].into_iter().find_map(|kind| mac::parse(packet.first(kind)?))
+}
+
+/// How the device shows who it is, as far as the first packet tells.
+#[must_use]
+pub fn method(packet: &Packet<'_>) -> Method {
+    const AUTHORIZE_ONLY: &[u8] = &[0, 0, 0, 17];
+    if packet.has(kind::EAP_MESSAGE) {
+        Method::Eap
+    } else if packet.first(kind::SERVICE_TYPE) == Some(AUTHORIZE_ONLY) {
+        Method::AuthorizeOnly
+    } else {
+        Method::Mab
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{dictionary::Dictionary, document::Source, policy::sample, problem::Problems};
+
+    fn with<T>(list: &str, look: impl FnOnce(&Packet<'_>) -> T) -> T {
+        let mut problems = Problems::new();
+        let pairs = crate::dictionary::parse(&Source::new("list", list), Dictionary::builtin(), &mut problems);
+        assert!(problems.is_empty(), "{problems:?}");
+        let octets = sample::datagram(&pairs).expect("few attributes");
+        look(&Packet::parse(&octets).expect("well-formed"))
+    }
+
+    #[test]
+    fn the_name_of_the_network_stands_behind_the_address_of_the_access_point() {
+        for (called, name) in [
+            ("00-10-A4-23-19-C0:corp", Some("corp")),
+            ("00:10:a4:23:19:c0:guest: free", Some("guest: free")),
+            ("0010a42319c0:a:b", Some("a:b")),
+            ("00-10-A4-23-19-C0", None),
+            ("00-10-A4-23-19-C0:", None),
+            ("+49123456", None),
+        ] {
+            let list = format!("Called-Station-Id = \"{called}\"");
+            with(&list, |packet| assert_eq!(ssid(packet), name.map(str::as_bytes), "{called}"));
+        }
+        with("Aruba-Essid-Name = \"lab\"\nCalled-Station-Id = \"00-10-A4-23-19-C0:corp\"", |packet| {
+            assert_eq!(ssid(packet), Some(&b"lab"[..]));
+        });
+    }
+
+    #[test]
+    fn the_first_packet_tells_how_a_device_comes() {
+        with("Service-Type = Call-Check\nNAS-Port-Type = Ethernet", |packet| {
+            assert_eq!((method(packet), medium(packet)), (Method::Mab, Some(Medium::Wired)));
+        });
+        with("NAS-Port-Type = Wireless-802.11\nEAP-Message = 0x0201000501", |packet| {
+            assert_eq!((method(packet), medium(packet)), (Method::Eap, Some(Medium::Wireless)));
+        });
+        with("Service-Type = Authorize-Only\nNAS-Port-Type = Virtual", |packet| {
+            assert_eq!((method(packet), medium(packet)), (Method::AuthorizeOnly, Some(Medium::Virtual)));
+        });
+    }
+}

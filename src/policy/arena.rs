@@ -118,8 +118,9 @@ impl Arena {
 #[derive(Debug, Default)]
 pub struct ArenaBuilder {
     arena: Arena,
-    // Bound: what the files hold, see `limits::FILE_OCTETS_MAX` and `limits::FILES_MAX`.
+    /// Bound: what the files hold.
     subject_ids: HashMap<Box<str>, SubjectId>,
+    /// Bound: what the files hold.
     predicate_ids: HashMap<String, PredicateId>,
     uses: Vec<u32>,
 }

@@ -5,6 +5,7 @@
 
 use super::{
     arena::Arena,
+    case::Case,
     compile::{plan::Plans, result::PolicyResult},
     decision::{Access, Decision, Monitored, Reason, ResultIndex, RuleIndex, SetIndex, VendorIndex},
     draft::State,
@@ -14,7 +15,9 @@ use super::{
     reference::FactTexts,
     reply_plan::ReplyPlan,
     rule::{Rule, Set},
+    subject::Subject,
 };
+use crate::dictionary::Attribute;
 
 /// A compiled policy.
 #[derive(Debug)]
@@ -24,10 +27,12 @@ pub struct Policy {
     rules: Vec<Rule>,
     results: Vec<PolicyResult>,
     plans: Plans,
+    cases: Vec<Case>,
     /// The sets by what their `when` needs.
     set_index: Index,
     /// The rules of each set by what they need.
     rule_indexes: Vec<Index>,
+    logged: Vec<Attribute>,
 }
 
 /// What a policy is made of.
@@ -37,6 +42,7 @@ pub(super) struct PolicyParts {
     pub(super) rules: Vec<Rule>,
     pub(super) results: Vec<PolicyResult>,
     pub(super) plans: Plans,
+    pub(super) cases: Vec<Case>,
 }
 
 impl Policy {
@@ -47,8 +53,10 @@ impl Policy {
         let rules_of = |set: &Set| rules.get(set.rules.start as usize..set.rules.end as usize).unwrap_or_default();
         let rule_indexes =
             sets.iter().map(|set| Index::new(arena, rules_of(set).iter().map(|rule| rule.when).collect())).collect();
-        let PolicyParts { arena, sets, rules, results, plans } = parts;
-        Self { arena, sets, rules, results, plans, set_index, rule_indexes }
+        let attributes = arena.subjects().iter().filter_map(Subject::attribute);
+        let logged = attributes.filter(|attribute| !attribute.is_secret()).cloned().collect();
+        let PolicyParts { arena, sets, rules, results, plans, cases } = parts;
+        Self { arena, sets, rules, results, plans, cases, set_index, rule_indexes, logged }
     }
 
     /// The first policy set whose `when` holds. It is asked once for a request, before any lookup: only `radius`,
@@ -138,6 +146,20 @@ impl Policy {
         self.plans.plans.get(result.0 as usize)?.get(vendor.0 as usize)?.as_ref()
     }
 
+    /// What that reply carries, for the decision log: a JSON object.
+    #[must_use]
+    pub fn reply_json(&self, result: ResultIndex, vendor: VendorIndex) -> &str {
+        let of_result = self.plans.json.get(result.0 as usize);
+        of_result.and_then(|of_result| of_result.get(vendor.0 as usize)).map_or("{}", |json| json)
+    }
+
+    /// The attributes of requests that the policy refers to: what a decision's line in the log must hold, so that the
+    /// decision can be replayed. Secrets are not among them.
+    #[must_use]
+    pub fn logged_attributes(&self) -> &[Attribute] {
+        &self.logged
+    }
+
     /// The facts that a reply's attributes may refer to.
     #[must_use]
     pub const fn fact_texts<'e, 'a>(&'e self, facts: &'e Facts<'a>) -> FactTexts<'e, 'a> {
@@ -160,6 +182,12 @@ impl Policy {
     #[must_use]
     pub fn results(&self) -> &[PolicyResult] {
         &self.results
+    }
+
+    /// The cases of all files, in their order.
+    #[must_use]
+    pub fn cases(&self) -> &[Case] {
+        &self.cases
     }
 
     /// The compiled conditions.

@@ -21,8 +21,9 @@ use crate::{clock::Now, document, problem::did_you_mean, radius::packet::Packet}
 /// Facts by name, as a case, a command line or a log gives them.
 #[derive(Clone, Debug, Default)]
 pub struct GivenFacts {
-    // Bound: the facts of the catalogue.
+    /// Bound: the facts of the catalogue.
     texts: BTreeMap<Fact, Vec<Box<str>>>,
+    /// Bound: the facts of the catalogue.
     numbers: BTreeMap<Fact, i64>,
     address: Option<IpAddr>,
     mac: Option<[u8; 6]>,
@@ -80,6 +81,12 @@ impl GivenFacts {
         Ok(())
     }
 
+    /// The client's vendor.
+    #[must_use]
+    pub fn vendor(&self) -> &str {
+        self.text(Fact::ClientVendor).unwrap_or("generic")
+    }
+
     /// What contradicts itself among the given facts, if anything does.
     #[must_use]
     pub fn contradiction(&self) -> Option<String> {
@@ -113,7 +120,7 @@ impl GivenFacts {
                 name: self.text(Fact::ClientName).unwrap_or("client"),
                 address: self.address.unwrap_or(IpAddr::from([127, 0, 0, 1])),
                 groups: self.list(Fact::ClientGroup),
-                vendor: self.text(Fact::ClientVendor).unwrap_or("generic"),
+                vendor: self.vendor(),
             },
             session: SessionFacts {
                 method: self.method(&packet),

@@ -7,19 +7,22 @@ use std::{rc::Rc, sync::Arc};
 use super::{
     acl::{Acl, Acls},
     arena::ArenaBuilder,
+    case::Case,
     compile::{
+        case::CaseCompiler,
         condition::Conditions,
         fact::FactCompiler,
         list::{Lists, ReadList},
         name::Names,
         plan::{Client, References, meetings, plans},
-        result::Results,
+        result::{PolicyResult, Results},
         set::{SetCompiler, SetParts},
     },
     compiled::{Policy, PolicyParts},
     draft::{File, Named},
     file,
     profile::Profile,
+    rule::{Rule, Set},
     vendor::{Vendor, Vendors},
 };
 use crate::{
@@ -108,16 +111,39 @@ fn compile(mut files: Vec<File<'_>>, context: &Context<'_>, problems: &mut Probl
     report_unused(&mut compiler);
     let SetCompiler { mut arena, results, problems, .. } = compiler;
     let results = results.into_results();
-    let vendors = vendors_in_use(context, problems);
+    let cases = cases(&files, context, (&sets, &rules), &results, problems);
+    let vendors = vendors_in_use(context, &cases, problems);
     let meetings = meetings(arena.arena(), &sets, &rules, context.clients, &vendors);
     let mut references = References { dictionary: context.dictionary, arena: &mut arena };
     let plans = plans(vendors, &meetings, &results, &acls, &mut references, problems);
-    Policy::new(PolicyParts { arena: arena.finish(), sets, rules, results, plans })
+    Policy::new(PolicyParts { arena: arena.finish(), sets, rules, results, plans, cases })
 }
 
-/// The vendor tables that the clients use, in the order of their names.
-fn vendors_in_use(context: &Context<'_>, problems: &mut Problems) -> Vec<Arc<Vendor>> {
-    let mut names: Vec<&str> = context.clients.iter().map(|client| client.vendor).collect();
+fn cases(
+    files: &[File<'_>],
+    context: &Context<'_>,
+    (sets, rules): (&[Set], &[Rule]),
+    results: &[PolicyResult],
+    problems: &mut Problems,
+) -> Vec<Case> {
+    let drafts: Vec<_> = files.iter().flat_map(|file| &file.cases).collect();
+    if let Some(over) = drafts.get(limits::CASES_MAX) {
+        let message = format!("more than {} cases; the rest is not read", limits::CASES_MAX);
+        problems.error("too-many-cases", Some(over.place.clone()), message);
+    }
+    // Names of rules that don't exist because their rules have mistakes would be told twice.
+    if problems.has_errors() {
+        return Vec::new();
+    }
+    let profiles: Vec<Box<str>> = results.iter().flat_map(|result| result.profiles.iter().cloned()).collect();
+    let mut compiler = CaseCompiler { dictionary: context.dictionary, sets, rules, profiles: &profiles, problems };
+    drafts.into_iter().take(limits::CASES_MAX).filter_map(|draft| compiler.compile(draft)).collect()
+}
+
+/// The vendor tables that clients and cases use, in the order of their names.
+fn vendors_in_use(context: &Context<'_>, cases: &[Case], problems: &mut Problems) -> Vec<Arc<Vendor>> {
+    let of_cases = cases.iter().map(|case| case.given.vendor());
+    let mut names: Vec<&str> = context.clients.iter().map(|client| client.vendor).chain(of_cases).collect();
     names.sort_unstable();
     names.dedup();
     let mut vendors = Vec::new();
@@ -125,8 +151,9 @@ fn vendors_in_use(context: &Context<'_>, problems: &mut Problems) -> Vec<Arc<Ven
         match context.vendors.find(name) {
             Some(vendor) => vendors.push(Arc::clone(vendor)),
             None => {
+                let place = cases.iter().find(|case| case.given.vendor() == name).map(|case| case.place.clone());
                 let message = format!("a client has the unknown vendor \"{name}\"{}", context.vendors.advice(name));
-                problems.error("unknown-vendor", None, message);
+                problems.error("unknown-vendor", place, message);
             }
         }
     }

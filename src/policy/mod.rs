@@ -5,12 +5,14 @@
 
 pub mod acl;
 pub mod arena;
+pub mod case;
 pub mod catalogue;
 pub mod compile;
 pub mod compiled;
 pub mod decision;
 pub mod draft;
 pub mod evaluate;
+pub mod explain;
 pub mod facts;
 pub mod file;
 pub mod given;
@@ -20,6 +22,7 @@ pub mod load;
 pub mod mac;
 pub mod members;
 pub mod operator;
+pub mod preview;
 pub mod profile;
 pub mod reading;
 pub mod reference;
@@ -30,6 +33,7 @@ pub mod sample;
 pub mod subject;
 pub mod template;
 pub mod text_place;
+pub mod trial;
 pub mod truth;
 pub mod vendor;
 

@@ -2,6 +2,7 @@
 //!
 //! Owns meaning; syntax is `file`'s, evaluation is `evaluate`'s.
 
+pub mod case;
 pub mod condition;
 pub mod fact;
 pub mod list;

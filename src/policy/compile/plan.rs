@@ -76,6 +76,8 @@ pub struct Plans {
     pub vendors: Vec<Arc<Vendor>>,
     /// By result, then by vendor; none where the vendor can't express it.
     pub plans: Vec<Vec<Option<ReplyPlan>>>,
+    /// What each reply carries, as JSON for the decision log.
+    pub json: Vec<Vec<Box<str>>>,
 }
 
 /// Makes the replies. Problems of vendors that no client uses (only cases do) are left to the cases.
@@ -98,7 +100,13 @@ pub fn plans(
         }
         all.push(of_result);
     }
-    Plans { vendors, plans: all }
+    let json = all.iter().map(|of_result: &Vec<Option<ReplyPlan>>| of_result.iter().map(json_of).collect()).collect();
+    Plans { vendors, plans: all, json }
+}
+
+fn json_of(plan: &Option<ReplyPlan>) -> Box<str> {
+    let json = plan.as_ref().and_then(|plan| serde_json::to_string(plan.summary()).ok());
+    json.unwrap_or_else(|| "{}".to_owned()).into()
 }
 
 /// Which results can be sent to clients of which vendors; `vendors`: their names in the order of their numbers.

@@ -38,4 +38,6 @@ pub mod truth;
 pub mod vendor;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod testing;

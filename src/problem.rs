@@ -150,6 +150,12 @@ impl Problems {
         self.errors > 0
     }
 
+    /// How many of them are errors.
+    #[must_use]
+    pub const fn error_count(&self) -> usize {
+        self.errors
+    }
+
     /// How many were over the bound and are not in the list.
     #[must_use]
     pub const fn left_out(&self) -> usize {

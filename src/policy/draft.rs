@@ -21,10 +21,10 @@ pub struct File<'t> {
     pub profiles: Vec<Named<'t, Table<'t>>>,
     /// `[acl.NAME]`
     pub acls: Vec<Named<'t, Table<'t>>>,
-    /// `[condition.NAME]`
-    pub conditions: Vec<Named<'t, Condition<'t>>>,
-    /// `[list.NAME]`
-    pub lists: Vec<Named<'t, ListDraft<'t>>>,
+    /// `[condition.NAME]`; nothing behind a name whose condition has mistakes.
+    pub conditions: Vec<Named<'t, Option<Condition<'t>>>>,
+    /// `[list.NAME]`; nothing behind a name whose list has mistakes.
+    pub lists: Vec<Named<'t, Option<ListDraft<'t>>>>,
     /// `[[case]]`
     pub cases: Vec<CaseDraft<'t>>,
 }
@@ -117,10 +117,12 @@ pub enum Condition<'t> {
 /// `family.name = value`
 #[derive(Debug)]
 pub struct FactDraft<'t> {
-    /// The part before the dot; none if the whole name was written in one.
+    /// The part before the dot.
     pub family: &'t str,
     /// The part after the dot.
     pub name: String,
+    /// Where that part stands.
+    pub place: Place,
     /// Literal, list or table of operators; its key is the fact's name.
     pub value: Value<'t>,
 }

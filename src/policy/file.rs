@@ -31,8 +31,8 @@ pub fn read<'t>(root: &Table<'t>, problems: &mut Problems) -> File<'t> {
         exceptions: self::rules(root, "exception", problems),
         profiles: named(root, "profile", problems, |value, problems| value.table(problems)),
         acls: named(root, "acl", problems, |value, problems| value.table(problems)),
-        conditions: named(root, "condition", problems, condition),
-        lists: named(root, "list", problems, list),
+        conditions: named(root, "condition", problems, |value, problems| Some(condition(value, problems))),
+        lists: named(root, "list", problems, |value, problems| Some(list(value, problems))),
         cases: root.tables("case", problems).iter().filter_map(|table| case(table, problems)).collect(),
     };
     root.finish(problems);
@@ -263,8 +263,9 @@ fn facts<'t>(entry: &Value<'t>, family: Family, parts: &mut Vec<Condition<'t>>, 
         return false;
     }
     for value in table.entries() {
+        let place = value.key_place();
         let (name, value) = dotted(value);
-        parts.push(Condition::Fact(FactDraft { family: family.name(), name, value }));
+        parts.push(Condition::Fact(FactDraft { family: family.name(), name, place, value }));
     }
     true
 }

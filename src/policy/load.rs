@@ -64,7 +64,7 @@ fn load_checked(sources: &[Source], context: &Context<'_>, problems: &mut Proble
         problems.error("too-many-files", None, message);
         return None;
     }
-    let trees: Vec<Tree<'_>> = sources.iter().filter_map(|source| source.parse(problems)).collect();
+    let trees: Vec<Tree<'_>> = sources.iter().filter_map(|source| parse(source, problems)).collect();
     let roots: Vec<Table<'_>> = trees.iter().map(Tree::root).collect();
     let files: Vec<File<'_>> = roots.iter().map(|root| file::read(root, problems)).collect();
     // What a broken file defines would be missed everywhere else: those messages would only be noise.
@@ -74,18 +74,33 @@ fn load_checked(sources: &[Source], context: &Context<'_>, problems: &mut Proble
     Some(compile(files, context, problems))
 }
 
+/// Parses a file, and tells what to do about names that TOML can't take without quotes.
+fn parse<'s>(source: &'s Source, problems: &mut Problems) -> Option<Tree<'s>> {
+    let mut found = Problems::new();
+    let tree = source.parse(&mut found);
+    for problem in found.iter() {
+        let mut problem = problem.clone();
+        if problem.message.contains("unquoted key") {
+            problem.message.push_str("; a name with other characters needs quotes, \"…\"");
+        }
+        problems.push(problem);
+    }
+    tree
+}
+
 fn compile(mut files: Vec<File<'_>>, context: &Context<'_>, problems: &mut Problems) -> Policy {
     let (mut profiles, mut conditions, mut lists) =
         (Names::new("profile"), Names::new("condition"), Names::new("list"));
     let mut acls = Acls::new();
     for file in &mut files {
         for Named { name, place, value } in file.profiles.drain(..) {
-            let value = Profile::read(name, &value, problems);
+            let before = problems.error_count();
+            let value = Some(Profile::read(name, &value, problems)).filter(|_| problems.error_count() == before);
             profiles.add(Named { name, place, value }, problems);
         }
         file.acls.drain(..).for_each(|named| acls.insert(Acl::read(named.name, &named.value, problems), problems));
         for Named { name, place, value } in file.conditions.drain(..) {
-            conditions.add(Named { name, place, value: Rc::new(value) }, problems);
+            conditions.add(Named { name, place, value: value.map(Rc::new) }, problems);
         }
         file.lists.drain(..).for_each(|list| lists.add(list, problems));
     }
@@ -152,7 +167,7 @@ fn vendors_in_use(context: &Context<'_>, cases: &[Case], problems: &mut Problems
             Some(vendor) => vendors.push(Arc::clone(vendor)),
             None => {
                 let place = cases.iter().find(|case| case.given.vendor() == name).map(|case| case.place.clone());
-                let message = format!("a client has the unknown vendor \"{name}\"{}", context.vendors.advice(name));
+                let message = format!("there is no vendor \"{name}\"{}", context.vendors.advice(name));
                 problems.error("unknown-vendor", place, message);
             }
         }

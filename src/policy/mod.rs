@@ -38,6 +38,8 @@ pub mod truth;
 pub mod vendor;
 
 #[cfg(test)]
+mod mistakes;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod testing;

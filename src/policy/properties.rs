@@ -34,11 +34,11 @@ enum Kind {
 
 #[derive(Clone, Debug)]
 enum Condition {
-    All(Vec<Condition>),
-    Any(Vec<Condition>),
-    Not(Box<Condition>),
+    All(Vec<Self>),
+    Any(Vec<Self>),
+    Not(Box<Self>),
     /// A part that is written as a named condition.
-    Named(Box<Condition>),
+    Named(Box<Self>),
     Fact(usize, Vec<Operator>),
 }
 

@@ -33,7 +33,7 @@ pub struct Compiled {
 
 /// All `[condition.NAME]`.
 pub struct Conditions<'t> {
-    drafts: Names<Rc<Condition<'t>>>,
+    drafts: Names<Option<Rc<Condition<'t>>>>,
     compiled: HashMap<Box<str>, State>,
 }
 
@@ -48,7 +48,7 @@ enum State {
 impl<'t> Conditions<'t> {
     /// The conditions of all files.
     #[must_use]
-    pub fn new(drafts: Names<Rc<Condition<'t>>>) -> Self {
+    pub fn new(drafts: Names<Option<Rc<Condition<'t>>>>) -> Self {
         Self { drafts, compiled: HashMap::new() }
     }
 
@@ -57,7 +57,7 @@ impl<'t> Conditions<'t> {
         let unused: Vec<(String, Place)> = self
             .drafts
             .iter()
-            .filter(|(name, ..)| !self.compiled.contains_key(*name))
+            .filter(|(name, _, draft)| draft.is_some() && !self.compiled.contains_key(*name))
             .map(|(name, place, _)| (name.to_owned(), place.clone()))
             .collect();
         for (name, place) in &unused {
@@ -119,12 +119,12 @@ impl<'t> Conditions<'t> {
             }
             None => {}
         }
-        let Some(draft) = self.drafts.find(name).map(Rc::clone) else {
+        let Some(draft) = self.drafts.find(name).cloned() else {
             facts.problems.error("unknown-condition", Some(place.clone()), self.drafts.unknown(name, &[]));
             return None;
         };
         self.compiled.insert(name.into(), State::Open);
-        let compiled = self.compile(&draft, facts);
+        let compiled = draft.and_then(|draft| self.compile(&draft, facts));
         let compiled = compiled.filter(|compiled| is_within_bounds(compiled, place, facts.problems));
         self.compiled.insert(name.into(), State::Done(compiled.clone()));
         compiled

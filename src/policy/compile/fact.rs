@@ -93,7 +93,7 @@ impl FactCompiler<'_, '_, '_> {
             // Only the last part of an unquoted name is the key of the value.
             let known = if found.is_some() { "" } else { " (but the dictionary has no such attribute)" };
             let message = format!("a name with dots needs quotes; write radius.\"{name}\"{known}");
-            draft.value.error_at_key(self.problems, "unquoted-name", message);
+            self.problems.error("unquoted-name", Some(draft.place.clone()), message);
             return None;
         }
         if let Some(attribute) = found {

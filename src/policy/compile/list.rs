@@ -27,7 +27,7 @@ pub type ReadList<'c> = &'c dyn Fn(&Source, &str) -> Result<Source, String>;
 
 /// All `[list.NAME]`, with their entries read once for each fact that asks.
 pub struct Lists<'t, 'c> {
-    drafts: Names<ListDraft<'t>>,
+    drafts: Names<Option<ListDraft<'t>>>,
     read: ReadList<'c>,
     files: HashMap<Box<str>, Option<Source>>,
     /// By the names of list and fact.
@@ -41,7 +41,7 @@ type Compiled = HashMap<Box<str>, Option<Arc<Members>>>;
 impl<'t, 'c> Lists<'t, 'c> {
     /// The lists of all files.
     #[must_use]
-    pub fn new(drafts: Names<ListDraft<'t>>, read: ReadList<'c>) -> Self {
+    pub fn new(drafts: Names<Option<ListDraft<'t>>>, read: ReadList<'c>) -> Self {
         Self { drafts, read, files: HashMap::new(), compiled: HashMap::new(), entries: 0 }
     }
 
@@ -76,7 +76,7 @@ impl<'t, 'c> Lists<'t, 'c> {
 
     fn compile(&mut self, name: &str, subject: &Subject, problems: &mut Problems) -> Option<Members> {
         let mut reader = Reader { subject, members: Members::default(), macs: 0, entries: 0, complete: true };
-        match self.drafts.find(name)? {
+        match self.drafts.find(name)?.as_ref()? {
             ListDraft::Values(values) => {
                 for value in values {
                     reader.value(value, problems);

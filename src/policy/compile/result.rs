@@ -36,7 +36,7 @@ pub struct PolicyResult {
 /// All profiles, and the lists of them that rules name.
 #[derive(Debug)]
 pub struct Results {
-    profiles: Names<Profile>,
+    profiles: Names<Option<Profile>>,
     // Bound: there are two.
     built_in: BTreeMap<&'static str, Profile>,
     results: Vec<PolicyResult>,
@@ -45,9 +45,9 @@ pub struct Results {
 }
 
 impl Results {
-    /// The profiles of all files. The first result is the bare reject.
+    /// The profiles of all files; nothing behind the name of one that has mistakes. The first result is the bare reject.
     #[must_use]
-    pub fn new(profiles: Names<Profile>) -> Self {
+    pub fn new(profiles: Names<Option<Profile>>) -> Self {
         let bare = PolicyResult { profiles: Vec::new(), access: Access::Reject, profile: Profile::deny(), place: None };
         Self {
             profiles,
@@ -75,9 +75,10 @@ impl Results {
         let mut profiles = Vec::new();
         for value in names {
             let name = value.plain_text()?;
-            match self.profiles.find(name).or_else(|| self.built_in.get(name)) {
-                Some(profile) => profiles.push(profile),
-                None => value.error(problems, "unknown-profile", self.profiles.unknown(name, &BUILT_IN)),
+            match (self.profiles.find(name), self.built_in.get(name)) {
+                (Some(Some(profile)), _) | (None, Some(profile)) => profiles.push(profile),
+                (Some(None), _) => return None,
+                (None, None) => value.error(problems, "unknown-profile", self.profiles.unknown(name, &BUILT_IN)),
             }
         }
         if profiles.len() < names.len() {

@@ -22,6 +22,10 @@ use crate::{
     problem::{Place, Problems, did_you_mean},
 };
 
+/// Methods that people know from other servers.
+const PASSWORD_METHODS: [&str; 11] =
+    ["pap", "chap", "mschap", "mschapv2", "peap", "eap-peap", "ttls", "eap-ttls", "eap-fast", "eap-mschapv2", "leap"];
+
 /// What the compilation of sets needs.
 pub struct SetCompiler<'f, 't, 'c> {
     /// For names of attributes.
@@ -154,6 +158,13 @@ impl SetCompiler<'_, '_, '_> {
             let text = value.plain_text().unwrap_or_default();
             match Method::parse(text) {
                 Some(method) => methods = methods.with(method),
+                None if PASSWORD_METHODS.contains(&text) => {
+                    let message = format!(
+                        "\"{text}\" asks for passwords, and radmit keeps none; there are: {}",
+                        Method::NAMES.join(", ")
+                    );
+                    value.error(self.problems, "unknown-method", message);
+                }
                 None => {
                     let nearest = did_you_mean(text, Method::NAMES.iter().copied());
                     let advice =

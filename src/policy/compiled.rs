@@ -178,6 +178,12 @@ impl Policy {
         &self.rules
     }
 
+    /// The rules of one set in the order in which they are tried.
+    #[must_use]
+    pub fn rules_of(&self, set: &Set) -> &[Rule] {
+        self.rules.get(set.rules.start as usize..set.rules.end as usize).unwrap_or_default()
+    }
+
     /// All merged profiles.
     #[must_use]
     pub fn results(&self) -> &[PolicyResult] {

@@ -49,7 +49,7 @@ fn sets() {
     "#);
     insta::assert_snapshot!(file("version = 1\n[policy-set]\nname = \"s\"\nmdm = [\"corp-intunes\", \"jamf\"]\n"), @r#"
     x.toml:4:8: there is no [[mdm]] server "corp-intunes"; did you mean "corp-intune"? [unknown-mdm]
-    x.toml:4:24: there is no [[mdm]] server "jamf"; configured are: corp-intune [unknown-mdm]
+    x.toml:4:24: there is no [[mdm]] server "jamf"; configured are: corp-intune, old [unknown-mdm]
     "#);
     insta::assert_snapshot!(file("version = 1\n[policy-set]\nname = \"s\"\nrank = -1\ndefault = \"reject\"\n"), @r#"
     x.toml:4:8: "policy-set.rank" must be between 0 and 4294967295 [out-of-range]

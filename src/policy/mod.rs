@@ -7,6 +7,7 @@ pub mod acl;
 pub mod arena;
 pub mod case;
 pub mod catalogue;
+pub mod check;
 pub mod compile;
 pub mod compiled;
 pub mod decision;

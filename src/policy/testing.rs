@@ -23,8 +23,13 @@ use crate::{
 
 /// Compiles one file; gives what was found and, if it is usable, the policy.
 pub(super) fn load_text(text: &str) -> (Option<Policy>, Vec<String>) {
+    load_files(&[("x.toml", text)])
+}
+
+/// Compiles several files.
+pub(super) fn load_files(files: &[(&str, &str)]) -> (Option<Policy>, Vec<String>) {
     let mut problems = Problems::new();
-    let servers: Vec<Box<str>> = vec!["corp-intune".into()];
+    let servers: Vec<Box<str>> = vec!["corp-intune".into(), "old".into()];
     let groups: Vec<Box<str>> = vec!["wired".into()];
     let context = Context {
         dictionary: Dictionary::builtin(),
@@ -40,7 +45,8 @@ pub(super) fn load_text(text: &str) -> (Option<Policy>, Vec<String>) {
             _ => Err("no such file".to_owned()),
         },
     };
-    let policy = load(&[Source::new("x.toml", text)], &context, &mut problems);
+    let sources: Vec<Source> = files.iter().map(|(name, text)| Source::new(*name, *text)).collect();
+    let policy = load(&sources, &context, &mut problems);
     (policy, problems.sorted().iter().map(|problem| format!("{problem} [{}]", problem.code)).collect())
 }
 

@@ -200,6 +200,7 @@ mod tests {
     use crate::{
         document::Source,
         policy::{
+            check::{Inspection, inspect},
             compile::plan::Client,
             load::{Context, load},
             testing,
@@ -266,6 +267,10 @@ mod tests {
             let uncovered: Vec<_> =
                 report.uncovered.iter().filter_map(|rule| policy.rule(*rule)).map(|rule| &rule.name).collect();
             assert!(uncovered.is_empty(), "{}: {uncovered:?}", path.display());
+            let mut problems = Problems::new();
+            inspect(&policy, &Inspection { covered: Some(&report.covered), ..Inspection::default() }, &mut problems);
+            let loud: Vec<_> = problems.iter().filter(|problem| problem.severity < Severity::Hint).collect();
+            assert!(loud.is_empty(), "{}: {loud:?}", path.display());
         }
     }
 

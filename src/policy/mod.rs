@@ -21,6 +21,7 @@ pub mod index;
 pub mod literal;
 pub mod load;
 pub mod mac;
+pub mod manual;
 pub mod members;
 pub mod operator;
 pub mod preview;

@@ -274,6 +274,26 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_example_of_the_manual_compiles_and_its_case_passes() {
+        let manual = path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/README.md");
+        let manual = fs::read_to_string(manual).expect("the manual is there");
+        let example = manual.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+        let mut problems = Problems::new();
+        let context = Context {
+            dictionary: Dictionary::builtin(),
+            mdm_servers: None,
+            vendors: &Vendors::builtin(),
+            clients: &[],
+            read_list: &|_, _| Err("no list files here".to_owned()),
+        };
+        let policy = load(&[Source::new("README.md", example)], &context, &mut problems);
+        let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
+        let policy = policy.unwrap_or_else(|| panic!("{:?}", errors.collect::<Vec<_>>()));
+        let report = run_all(&policy, Dictionary::builtin(), &TimeZone::UTC);
+        assert_eq!((report.passed, report.failed.len()), (1, 0), "{:?}", report.failed);
+    }
+
     const POLICY: &str = r#"
 version = 1
 [policy-set]

@@ -6,6 +6,7 @@ pub mod config;
 pub mod device;
 pub mod dictionary;
 pub mod document;
+pub mod eap;
 pub mod engine;
 pub mod http;
 pub mod limits;

@@ -135,6 +135,54 @@ pub const FORGOTTEN_DEVICES_MAX: usize = 65_536;
 /// Text of one fact of a device, in octets; longer ones are cut.
 pub const DEVICE_TEXT_OCTETS_MAX: usize = 256;
 
+// --- EAP -------------------------------------------------------------------------------------------------------------
+
+/// EAP conversations that are open at once. When full a new one is refused and counted. A half-open one takes about
+/// 12 kB, so this is about 200 MB of an attack's making.
+pub const EAP_SESSIONS_MAX: usize = 16_384;
+/// Of those, open with one client: one flooding access point leaves room for the others. Beyond it a new one is refused.
+pub const EAP_SESSIONS_CLIENT_MAX: usize = 4_096;
+/// How long a conversation waits for the device's next packet (RFC 3748 section 4.3 lets peers take long; people choose
+/// certificates).
+pub const EAP_IDLE_MAX: Duration = Duration::from_secs(60);
+/// How long a conversation may take in all.
+pub const EAP_TOTAL_MAX: Duration = Duration::from_secs(120);
+/// EAP-Requests of one conversation. Deployed authenticators give up after 40 to 50 (RFC 9191 section 4).
+pub const EAP_ROUNDS_MAX: u16 = 50;
+/// Broken or unexpected EAP packets of one conversation (RFC 3579 section 2.2 recommends 5).
+pub const EAP_INVALID_MAX: u8 = 5;
+/// The longest EAP packet that we send: what IEEE 802.11 passes (RFC 3580 section 3.10).
+pub const EAP_PACKET_OCTETS_MAX: usize = 1_496;
+/// The shortest upper bound of an EAP packet that an operator or a client's Framed-MTU may ask for.
+pub const EAP_PACKET_OCTETS_MIN: usize = 100;
+/// The longest identity (RFC 3748 section 5.1: 1,020 octets).
+pub const EAP_IDENTITY_OCTETS_MAX: usize = 1_020;
+/// One TLS flight of a device in all its fragments: a chain of four certificates with RSA 4096 has about 8 kB.
+pub const TLS_MESSAGE_OCTETS_MAX: usize = 32 * 1024;
+/// Certificates that a device may present: its own, four above it, and some that are not needed.
+pub const TLS_CERTIFICATES_MAX: usize = 10;
+/// Authorities between a device's certificate and a trusted one (RFC 9191 section 4.1.3).
+pub const TLS_INTERMEDIATES_MAX: usize = 4;
+/// Bits of an RSA key that we verify with: a longer one costs more than it protects.
+pub const TLS_RSA_BITS_MAX: usize = 8_192;
+/// Bits of an RSA key below which it proves nothing.
+pub const TLS_RSA_BITS_MIN: usize = 2_048;
+/// Sessions that can be resumed, of about 2.5 kB each. When full the oldest leaves: its device does a full handshake.
+pub const TLS_RESUMPTIONS_MAX: usize = 32_768;
+/// The longest lifetime of a session (RFC 8446 section 4.6.1: seven days).
+pub const TLS_RESUMPTION_LIFETIME_MAX: Duration = Duration::from_secs(7 * 86_400);
+/// Names of authorities that are told to devices, so that they can choose a certificate. With more none is told: the
+/// list would cost rounds.
+pub const TLS_AUTHORITY_HINTS_MAX: usize = 16;
+/// Certificates in one file of authorities.
+pub const TLS_AUTHORITIES_MAX: usize = 1_000;
+/// Alternative names of one certificate. A certificate with more is refused.
+pub const CERTIFICATE_NAMES_MAX: usize = 64;
+/// Octets of one name in a certificate. A certificate with a longer one is refused.
+pub const CERTIFICATE_NAME_OCTETS_MAX: usize = 1_024;
+/// Device ids that one certificate may name before the rest is only noted.
+pub const CERTIFICATE_IDS_MAX: usize = 4;
+
 // --- the cloud -------------------------------------------------------------------------------------------------------
 
 /// Octets of one HTTP answer. A page of 1,000 devices has about 1 MB.
@@ -192,5 +240,8 @@ const _: () = assert!(LISTENERS_MAX <= u16::MAX as usize, "a listener is numbere
 const _: () = assert!(REPLIES_COLLECTED_OCTETS_MAX <= u32::MAX as usize, "places of replies are kept in 32 bits");
 const _: () =
     assert!(REPLIES_KEPT_OCTETS >= BATCH_DATAGRAMS * PACKET_OCTETS_MAX, "one batch of the longest replies fits");
+const _: () = assert!(EAP_IDLE_MAX.as_secs() <= EAP_TOTAL_MAX.as_secs(), "idle is a part of the whole");
+const _: () =
+    assert!(EAP_PACKET_OCTETS_MAX + 400 <= PACKET_OCTETS_MAX, "an EAP packet leaves room for other attributes");
 const _: () = assert!(PASSWORD_OCTETS_MAX.is_multiple_of(16), "a password is hidden in blocks of 16");
 const _: () = assert!(LOG_BUFFER_OCTETS >= 32 * PACKET_OCTETS_MAX, "a line about any packet fits");

@@ -1,0 +1,9 @@
+//! EAP as a server speaks it: conversations with devices, EAP-TLS with their certificates, EAP-MD5 for MAC bypass.
+//!
+//! Owns everything between the octets of an EAP packet and a decision about a device. It knows nothing of RADIUS, of
+//! policy, or of what a device id is; it opens nothing and reads no clock.
+
+pub mod chance;
+pub mod md5;
+pub mod method;
+pub mod packet;

@@ -7,3 +7,4 @@ pub mod chance;
 pub mod md5;
 pub mod method;
 pub mod packet;
+pub mod tls;

@@ -1,0 +1,16 @@
+//! EAP-TLS: fragments, handshakes, certificates, keys, resumption.
+//!
+//! It owns everything between the data of a type-13 packet and a decision. Conversations and their limits stand above.
+
+pub mod alert;
+pub mod context;
+pub mod evidence;
+pub mod fault;
+pub mod flow;
+pub mod fragment;
+mod handshake;
+pub mod keys;
+mod link;
+pub mod resume;
+pub mod settings;
+pub mod verify;

@@ -4,7 +4,10 @@
 //! policy, or of what a device id is; it opens nothing and reads no clock.
 
 pub mod chance;
+pub mod conversation;
 pub mod md5;
 pub mod method;
 pub mod packet;
+pub mod reason;
+pub mod sessions;
 pub mod tls;

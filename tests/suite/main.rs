@@ -6,7 +6,9 @@
 )]
 
 mod debian_dictionaries;
+mod eap;
 mod radius_oracle;
 mod radius_vectors;
 mod sim;
+mod support;
 mod udp;

@@ -1,0 +1,6 @@
+//! What tests share.
+
+pub(crate) mod eap_keys;
+pub(crate) mod eap_peer;
+pub(crate) mod eap_talk;
+pub(crate) mod pki;

@@ -7,6 +7,10 @@
 
 mod debian_dictionaries;
 mod eap;
+mod eap_hostile;
+mod eap_keys;
+mod eap_refused;
+mod eap_settings;
 mod radius_oracle;
 mod radius_vectors;
 mod sim;

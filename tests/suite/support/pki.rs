@@ -16,6 +16,9 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 /// The day on which all tests run: 2030-06-01.
 pub(crate) const TODAY: Wall = Wall::from_secs(1_906_502_400);
 
+/// The serial number of every authority below another.
+pub(crate) const INTERMEDIATE_SERIAL: u64 = 1_000;
+
 /// [`TODAY`] with some uptime.
 pub(crate) fn now() -> Now {
     Now { mono: Mono::from_nanos(1_000_000_000_000), wall: TODAY }
@@ -53,9 +56,11 @@ impl Authority {
         Self { issuer: CertifiedIssuer::self_signed(authority_params(name), kind.key()).unwrap() }
     }
 
-    /// One below this.
+    /// One below this, with the serial number [`INTERMEDIATE_SERIAL`].
     pub(crate) fn below(&self, name: &str, kind: Kind) -> Self {
-        Self { issuer: CertifiedIssuer::signed_by(authority_params(name), kind.key(), &self.issuer).unwrap() }
+        let mut params = authority_params(name);
+        params.serial_number = serial(INTERMEDIATE_SERIAL);
+        Self { issuer: CertifiedIssuer::signed_by(params, kind.key(), &self.issuer).unwrap() }
     }
 
     /// Its certificate.

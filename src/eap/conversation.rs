@@ -8,7 +8,7 @@
 //!                  step -> Reject                  decide -> Send (alert) … step -> Reject
 //! ```
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{clock::Now, limits};
 
@@ -142,6 +142,20 @@ pub struct Outline {
     pub octets_in: usize,
     /// Octets of EAP that went.
     pub octets_out: usize,
+}
+
+impl Outline {
+    /// `T210`: what to tell about a conversation whose device fell silent for `silent`.
+    #[must_use]
+    pub fn stalled_message(&self, silent: Duration) -> String {
+        format!(
+            "T210 the handshake stalled after {} octets, round {}, no reply in {} s. If others behind this client stall at the \
+             same place, something between here and there drops large packets: try a smaller fragment-size",
+            self.octets_out,
+            self.rounds,
+            silent.as_secs(),
+        )
+    }
 }
 
 /// Begins a conversation with a device's first packet. An empty packet is EAP-Start: we ask who it is.

@@ -330,7 +330,7 @@ impl<T> Sessions<T> {
     }
 
     fn lock(&self, stripe: u8) -> MutexGuard<'_, Stripe<T>> {
-        let stripe = &self.stripes[usize::from(stripe % STRIPES)];
+        let stripe = self.stripes.get(usize::from(stripe % STRIPES)).expect("there are STRIPES of them");
         // Nothing of a caller runs under the lock, so that a poisoned stripe is whole.
         stripe.lock().unwrap_or_else(PoisonError::into_inner)
     }

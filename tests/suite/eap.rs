@@ -5,11 +5,13 @@
 use std::time::Duration;
 
 use radmit::eap::{
+    conversation::Conversation,
     method::Method,
     reason::{Reason, Verdict},
+    sessions::Sessions,
     tls::{
         alert::Alert,
-        context::{TlsMax, TlsOptions},
+        context::{TlsContext, TlsMax, TlsOptions},
         fault::{CertificateFault, TlsFault},
         flow::Cause,
     },
@@ -315,6 +317,23 @@ fn an_intermediate_is_found_whoever_sends_it() {
 #[test]
 fn a_stapled_response_goes_out_as_it_is() {
     let (_, mut server, supplicant) = world(Kind::P256);
-    server.settings.ocsp_response = Some(file("ocsp.der", b"a response that this device does not read"));
+    server.settings.ocsp_response = Some(file("ocsp.der", b"\x30\x03\x0a\x01\x06"));
     server.talk(&supplicant).assert_success();
+}
+
+#[test]
+fn a_conversation_may_move_between_threads() {
+    fn moves<T: Send>() {}
+    fn is_shared<T: Send + Sync>() {}
+    moves::<Conversation>();
+    is_shared::<Sessions<Conversation>>();
+    is_shared::<TlsContext>();
+}
+
+#[test]
+fn a_silent_device_is_told_with_the_place_where_it_stalled() {
+    let (_, server, supplicant) = world(Kind::P256);
+    let message = server.talk(&supplicant).outline.stalled_message(Duration::from_secs(10));
+    assert!(message.starts_with("T210 the handshake stalled after"), "{message}");
+    assert!(message.contains("round 3, no reply in 10 s"), "{message}");
 }

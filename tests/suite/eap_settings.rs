@@ -136,6 +136,15 @@ fn revocation_lists_that_are_missing_old_or_broken_are_told() {
 }
 
 #[test]
+fn a_stapled_response_that_is_none_is_told() {
+    let (_, mut settings) = settings();
+    settings.ocsp_response = Some(file("ocsp.pem", b"-----BEGIN"));
+    let (lines, usable) = check(&settings, 0);
+    assert!(usable);
+    assert_says(&lines, "warning: ocsp.pem: no OCSP response in DER form");
+}
+
+#[test]
 fn everything_wrong_is_told_at_once() {
     let (_, mut settings) = settings();
     settings.private_key = file("server.key", b"");

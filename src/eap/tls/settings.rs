@@ -142,8 +142,18 @@ fn identity(settings: &Settings, now: Wall, problems: &mut Problems) -> Option<(
             return None;
         }
     };
-    identity.ocsp = settings.ocsp_response.as_ref().map(|file| file.octets.to_vec());
+    identity.ocsp = settings.ocsp_response.as_ref().and_then(|file| ocsp_response(file, problems));
     Some((identity, checked))
+}
+
+/// Its signature and dates are for the devices to check; what is plainly something else is not sent to them.
+fn ocsp_response(file: &File, problems: &mut Problems) -> Option<Vec<u8>> {
+    if file.octets.first() == Some(&0x30) {
+        return Some(file.octets.to_vec());
+    }
+    let what = format!("{}: no OCSP response in DER form; none is sent", file.name);
+    problems.warning("eap-ocsp", file.place.clone(), what);
+    None
 }
 
 fn check_identity(file: &File, chain: &[CertificateDer<'_>], now: Wall, problems: &mut Problems) -> Option<Checked> {

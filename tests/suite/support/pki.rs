@@ -2,7 +2,13 @@
 //!
 //! Owns their making. What they are good for is the tests' business.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use radmit::clock::{Mono, Now, Wall};
 use rcgen::{
@@ -39,10 +45,19 @@ impl Kind {
             Self::P256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
             Self::P384 => KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384),
             Self::Ed25519 => KeyPair::generate_for(&PKCS_ED25519),
-            Self::Rsa2048 => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048),
+            Self::Rsa2048 => rsa_key(),
         }
         .unwrap()
     }
+}
+
+/// One of three keys in turn: making one takes half a second, and an authority, a server and a device are told apart.
+fn rsa_key() -> Result<KeyPair, rcgen::Error> {
+    static KEYS: [OnceLock<String>; 3] = [const { OnceLock::new() }; 3];
+    static TURN: AtomicUsize = AtomicUsize::new(0);
+    let turn = TURN.fetch_add(1, Ordering::Relaxed) % KEYS.len();
+    let make = || KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap().serialize_pem();
+    KeyPair::from_pem_and_sign_algo(KEYS[turn].get_or_init(make), &PKCS_RSA_SHA256)
 }
 
 /// An authority.
@@ -106,12 +121,12 @@ impl Authority {
     pub(crate) fn revocation_list_until(&self, serials: &[u64], year: i32, month: u8) -> Vec<u8> {
         let revoked = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
-            revocation_time: date_time_ymd(2030, 2, 1),
+            revocation_time: date_time_ymd(2025, 2, 1),
             reason_code: None,
             invalidity_date: None,
         };
         let params = CertificateRevocationListParams {
-            this_update: date_time_ymd(2030, 1, 1),
+            this_update: date_time_ymd(2025, 1, 1),
             next_update: date_time_ymd(year, month, 1),
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,
@@ -164,7 +179,7 @@ fn authority_params(name: &str) -> CertificateParams {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
-    params.not_before = date_time_ymd(2029, 1, 1);
+    params.not_before = date_time_ymd(2025, 1, 1);
     params.not_after = date_time_ymd(2040, 1, 1);
     params
 }
@@ -176,7 +191,7 @@ fn leaf_params(name: &str, usage: ExtendedKeyUsagePurpose) -> CertificateParams 
     params.extended_key_usages = vec![usage];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.use_authority_key_identifier_extension = true;
-    params.not_before = date_time_ymd(2030, 1, 1);
+    params.not_before = date_time_ymd(2025, 1, 1);
     params.not_after = date_time_ymd(2031, 1, 1);
     params
 }

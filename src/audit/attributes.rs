@@ -2,7 +2,7 @@
 //!
 //! Owns how values look in JSON and which attributes are never shown. What the types mean is the dictionary's.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::{
     dictionary::{self, Attribute, DataType, Dictionary, Space, Value},
@@ -34,16 +34,14 @@ const HIDDEN_PAIRS: [&str; 4] = ["psk=", "password=", "passphrase=", "secret="];
 
 /// Writes the attributes called `wanted` that the request carries, as members of an open object.
 pub(super) fn chosen(line: &mut Line<'_>, wanted: &[Attribute], request: &Packet<'_>) {
-    let octets = octets_of(request);
     for attribute in wanted.iter().filter(|attribute| !is_hidden(attribute)) {
-        member(line, attribute, dictionary::values(octets, &attribute.path()));
+        member(line, attribute, dictionary::values(request.attributes(), &attribute.path()).map(Cow::Borrowed));
     }
 }
 
 /// Writes all attributes that the request carries, as members of an open object.
 pub(super) fn all(line: &mut Line<'_>, dictionary: &Dictionary, request: &Packet<'_>) {
-    let octets = octets_of(request);
-    let walk = || dictionary::walk(dictionary, octets);
+    let walk = || dictionary::walk(dictionary, request.attributes());
     for (at, (path, content)) in walk().enumerate() {
         // Repeated attributes became one list where the first of them stands.
         if walk().take(at).any(|(before, _)| before == path) {
@@ -52,7 +50,7 @@ pub(super) fn all(line: &mut Line<'_>, dictionary: &Dictionary, request: &Packet
         let Some(attribute) = dictionary.at(&path) else {
             if !matches!(path.space(), Space::Standard(number) if HIDDEN.contains(&number)) {
                 line.any_name(format_args!("Attr-{path}"));
-                line.hex(content);
+                line.hex(&content);
             }
             continue;
         };
@@ -64,19 +62,15 @@ pub(super) fn all(line: &mut Line<'_>, dictionary: &Dictionary, request: &Packet
     }
 }
 
-fn octets_of<'p>(request: &Packet<'p>) -> &'p [u8] {
-    request.octets().get(crate::limits::HEADER_OCTETS..).unwrap_or_default()
-}
-
 /// One value stands alone, several make a list.
-fn member<'p>(line: &mut Line<'_>, attribute: &Attribute, mut contents: impl Iterator<Item = &'p [u8]>) {
+fn member<'p>(line: &mut Line<'_>, attribute: &Attribute, mut contents: impl Iterator<Item = Cow<'p, [u8]>>) {
     let Some(first) = contents.next() else { return };
     line.any_name(attribute.name());
-    let Some(second) = contents.next() else { return value(line, attribute, first) };
+    let Some(second) = contents.next() else { return value(line, attribute, &first) };
     line.open(b"[");
-    value(line, attribute, first);
-    value(line, attribute, second);
-    contents.for_each(|content| value(line, attribute, content));
+    value(line, attribute, &first);
+    value(line, attribute, &second);
+    contents.for_each(|content| value(line, attribute, &content));
     line.close(b"]");
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Owns nothing of the wire: the reply is not signed, and hidden values are hidden with a secret that nobody uses.
 
+use std::borrow::Cow;
+
 use super::{
     compiled::Policy,
     facts::Facts,
@@ -10,7 +12,7 @@ use super::{
 use crate::{
     dictionary::{Dictionary, Path, walk},
     limits::HEADER_OCTETS,
-    radius::{buffer::PacketBuffer, code::Code, hidden::Salt, secret::Secret},
+    radius::{attribute::Attributes, buffer::PacketBuffer, code::Code, hidden::Salt, secret::Secret},
 };
 
 /// The attributes that a plan sends, encoded one after the other.
@@ -41,9 +43,9 @@ pub fn attributes(
 
 /// The values of each attribute in the order of the reply.
 #[must_use]
-pub fn by_attribute<'p>(dictionary: &Dictionary, attributes: &'p [u8]) -> Vec<(Path, Vec<&'p [u8]>)> {
-    let mut found: Vec<(Path, Vec<&[u8]>)> = Vec::new();
-    for (path, content) in walk(dictionary, attributes) {
+pub fn by_attribute<'p>(dictionary: &Dictionary, attributes: &'p [u8]) -> Vec<(Path, Vec<Cow<'p, [u8]>>)> {
+    let mut found: Vec<(Path, Vec<Cow<'_, [u8]>>)> = Vec::new();
+    for (path, content) in walk(dictionary, Attributes::new(attributes, HEADER_OCTETS)) {
         match found.iter_mut().find(|(known, _)| *known == path) {
             Some((_, contents)) => contents.push(content),
             None => found.push((path, vec![content])),

@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     dictionary::{Path, values},
-    limits::HEADER_OCTETS,
     radius::{kind, packet::Packet},
 };
 
@@ -39,8 +38,7 @@ pub fn medium(packet: &Packet<'_>) -> Option<Medium> {
 /// Source: RFC 3580 section 3.20 (`00-10-A4-23-19-C0:AP1`).
 #[must_use]
 pub fn ssid<'a>(packet: &Packet<'a>) -> Option<&'a [u8]> {
-    let attributes = packet.octets().get(HEADER_OCTETS..).unwrap_or_default();
-    let own = SSID_PATHS.iter().find_map(|path| values(attributes, path).next());
+    let own = SSID_PATHS.iter().find_map(|path| values(packet.attributes(), path).next());
     own.or_else(|| {
         let called = packet.first(kind::CALLED_STATION_ID)?;
         // The address itself may be written with colons, and the name may hold some: the first cut that leaves a whole
@@ -87,7 +85,7 @@ mod tests {
 
     fn with<T>(list: &str, look: impl FnOnce(&Packet<'_>) -> T) -> T {
         let mut problems = Problems::new();
-        let pairs = crate::dictionary::parse(&Source::new("list", list), Dictionary::builtin(), &mut problems);
+        let pairs = crate::dictionary::list::parse(&Source::new("list", list), Dictionary::builtin(), &mut problems);
         assert!(problems.is_empty(), "{problems:?}");
         let octets = sample::datagram(&pairs).expect("few attributes");
         look(&Packet::parse(&octets).expect("well-formed"))

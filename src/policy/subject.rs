@@ -8,10 +8,7 @@ use super::{
     reading::{self, LocalTime, Reading},
     truth::Truth,
 };
-use crate::{
-    dictionary::{Attribute, DataType, Value, values},
-    limits::HEADER_OCTETS,
-};
+use crate::dictionary::{Attribute, DataType, Value, values};
 
 /// Something that a policy can ask about.
 #[derive(Clone, Debug)]
@@ -96,9 +93,8 @@ impl Subject {
 }
 
 fn each_attribute(attribute: &Attribute, facts: &Facts<'_>, visit: &mut dyn FnMut(Reading<'_>) -> bool) -> bool {
-    let attributes = facts.packet.octets().get(HEADER_OCTETS..).unwrap_or_default();
     let mut found = false;
-    for content in values(attributes, &attribute.path()) {
+    for content in values(facts.packet.attributes(), &attribute.path()) {
         let Some(reading) = reading_of(attribute, content) else { continue };
         found = true;
         if visit(reading) {

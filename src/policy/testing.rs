@@ -64,7 +64,7 @@ pub(super) fn decide(policy: &Policy, request: &str, given: &[&str]) -> Decision
 /// Calls `judge` with the facts of such a request at 2026-11-22 12:00 UTC, a Sunday.
 pub(super) fn with_facts<T>(request: &str, given: &[&str], judge: impl FnOnce(&super::facts::Facts<'_>) -> T) -> T {
     let mut problems = Problems::new();
-    let pairs = dictionary::parse(&Source::new("request", request), Dictionary::builtin(), &mut problems);
+    let pairs = dictionary::list::parse(&Source::new("request", request), Dictionary::builtin(), &mut problems);
     assert!(problems.is_empty(), "{problems:?}");
     let octets = sample::datagram(&pairs).expect("few attributes");
     let mut facts = GivenFacts::new();

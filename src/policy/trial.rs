@@ -2,7 +2,7 @@
 //!
 //! Owns the comparison and the coverage of rules; printing the report is the command's matter.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use jiff::tz::TimeZone;
 
@@ -144,7 +144,7 @@ impl Comparison<'_, '_> {
             let values = got.iter().find(|(path, _)| *path == expected.attribute.path()).map(|(_, values)| values);
             let none = Vec::new();
             let values = values.unwrap_or(&none);
-            if !expected.contents.iter().all(|content| values.contains(&content.as_slice())) {
+            if !expected.contents.iter().all(|content| values.iter().any(|value| **value == **content)) {
                 let (wanted, found) =
                     (show(&expected.attribute, &expected.contents), show(&expected.attribute, values));
                 self.compare(expected.attribute.name(), Some(wanted), found);
@@ -156,7 +156,7 @@ impl Comparison<'_, '_> {
     }
 
     /// Everything that is expected is there, and nothing else.
-    fn whole(&mut self, expected: &[ExpectedAttribute], got: &[(Path, Vec<&[u8]>)]) {
+    fn whole(&mut self, expected: &[ExpectedAttribute], got: &[(Path, Vec<Cow<'_, [u8]>>)]) {
         for wanted in expected {
             let values = got.iter().find(|(path, _)| *path == wanted.attribute.path());
             let values = values.map(|(_, values)| values.as_slice()).unwrap_or_default();

@@ -13,9 +13,10 @@ use super::super::{
     sample,
 };
 use crate::{
-    dictionary::{Attribute, Dictionary, Pair},
+    dictionary::{Attribute, Dictionary, list::Pair},
     document::{Kind, Value},
     problem::{Problems, did_you_mean},
+    radius::tag::Tag,
 };
 
 /// What cases are read with.
@@ -75,7 +76,7 @@ impl CaseCompiler<'_> {
     }
 
     /// An attribute with its tag and its values as they stand in a packet.
-    fn attribute(&mut self, value: &Value<'_>) -> Option<(Attribute, u8, Vec<Vec<u8>>)> {
+    fn attribute(&mut self, value: &Value<'_>) -> Option<(Attribute, Option<Tag>, Vec<Vec<u8>>)> {
         let (attribute, tag) = self.name(value)?;
         let values = if value.kind() == Kind::Array { value.array(self.problems) } else { vec![value.clone()] };
         let mut contents = Vec::new();
@@ -93,16 +94,16 @@ impl CaseCompiler<'_> {
         (contents.len() == values.len()).then_some((attribute, tag, contents))
     }
 
-    fn name(&mut self, value: &Value<'_>) -> Option<(Attribute, u8)> {
+    fn name(&mut self, value: &Value<'_>) -> Option<(Attribute, Option<Tag>)> {
         let name = value.key();
         if let Some(attribute) = self.dictionary.resolve(name) {
-            return Some((attribute, 0));
+            return Some((attribute, None));
         }
-        let tagged = name.rsplit_once(':').and_then(|(name, tag)| Some((name, tag.parse().ok()?)));
+        let tagged = name.rsplit_once(':').and_then(|(name, tag)| Some((name, Tag::new(tag.parse().ok()?)?)));
         if let Some((name, tag)) = tagged
             && let Some(attribute) = self.dictionary.resolve(name)
         {
-            return Some((attribute, tag));
+            return Some((attribute, Some(tag)));
         }
         let advice = match self.dictionary.nearest(name) {
             Some(nearest) => format!("; did you mean \"{nearest}\"?"),

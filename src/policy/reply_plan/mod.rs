@@ -23,7 +23,7 @@ mod tests {
 
     use super::golden::Fixture;
     use crate::{
-        dictionary::{self, Dictionary},
+        dictionary::{Dictionary, list},
         limits,
         policy::{decision::Access, vendor::Vendors},
         radius::{
@@ -40,7 +40,7 @@ mod tests {
         match fixture.plan(vendor) {
             Some(plan) => {
                 let octets = fixture.reply(&plan, false).expect("it fits");
-                fixture.problems() + &dictionary::print(Dictionary::builtin(), &octets)
+                fixture.problems() + &list::print(Dictionary::builtin(), Attributes::new(&octets, 20))
             }
             None => fixture.problems(),
         }
@@ -272,8 +272,10 @@ permit ip any any dscp ef"""
             "[profile.a]\naccess = \"accept\"\nvlan = 20\nattributes = { Reply-Message = [\"a\", \"{identity.mac}\"], Class = \"c\" }",
         );
         let plan = fixture.plan("generic").expect("a plan");
-        let alone = dictionary::print(Dictionary::builtin(), &fixture.reply(&plan, false).expect("it fits"));
-        let beside = dictionary::print(Dictionary::builtin(), &fixture.reply(&plan, true).expect("it fits"));
+        let alone = fixture.reply(&plan, false).expect("it fits");
+        let alone = list::print(Dictionary::builtin(), Attributes::new(&alone, 20));
+        let beside = fixture.reply(&plan, true).expect("it fits");
+        let beside = list::print(Dictionary::builtin(), Attributes::new(&beside, 20));
         assert_eq!(alone.matches("Reply-Message").count(), 2);
         assert_eq!(
             beside,

@@ -238,7 +238,7 @@ fn replies() {
     let profile = |profile: &str| {
         with_set(&format!("[[rule]]\nname = \"r\"\nresult = \"p\"\n[profile.p]\naccess = \"accept\"\n{profile}\n"))
     };
-    insta::assert_snapshot!(profile("redirect = { url = \"https://portal.example/\", acl = \"R\" }"), @r#"x.toml:10:1: profile "p": there is no way to express "redirect" for vendor "generic"; leave it out, or add optional = ["redirect"] to the profile to leave it out where it can't be sent [vendor-inexpressible]"#);
+    insta::assert_snapshot!(profile("redirect = { url = \"https://portal.example/\", acl = \"R\" }"), @r#"x.toml:10:1: profile "p", vendor "generic": there is no way to express "redirect"; leave it out, or add optional = ["redirect"] to the profile to leave it out where it can't be sent [vendor-inexpressible]"#);
     insta::assert_snapshot!(profile("vlan = 4095"), @r#"x.toml:10:8: "profile.p.vlan" must be between 1 and 4094 [out-of-range]"#);
     insta::assert_snapshot!(profile("acl = \"corp\"\n[acl.corp]\nipv4 = [\"permit tpc any any\"]"), @r#"x.toml:12:17: unknown protocol "tpc"; did you mean "tcp"? [bad-rule]"#);
     insta::assert_snapshot!(

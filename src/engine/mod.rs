@@ -2,8 +2,114 @@
 //!
 //! Owns admission, the duplicate table, authentication by MAC bypass, parked requests, the choice of the reply and its
 //! octets. It doesn't receive or send (`udp`), ask the cloud (`mdm`), judge (`policy`) or write logs (`audit`).
+//!
+//! ```text
+//! handle ─► admit ─► duplicate ─► authenticate ─► lookup ─► decide ─► reply ─► send, or delay a reject
+//!                                                   │ ▲
+//!                                            parked ┘ └ resume (an answer), expire (a deadline)
+//! ```
 
 pub mod action;
+pub mod admit;
+pub mod authenticate;
 pub mod chance;
+pub mod client;
+pub mod decide;
+pub mod delayed;
+pub mod drops;
 pub mod duplicate;
 pub mod event;
+pub mod identity;
+pub mod lookup;
+pub mod parked;
+mod parts;
+mod pass;
+mod record;
+pub mod reply;
+pub mod snapshot;
+mod state;
+mod way;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::{
+    clock::{Mono, Now},
+    device::question::{Answer, Failure},
+};
+
+pub use parts::{Parts, Room};
+
+use action::{Datagram, Machine, Outbox};
+use snapshot::Snapshot;
+use state::State;
+
+/// The engine of one shard.
+pub struct Engine {
+    shared: Arc<ArcSwap<Snapshot>>,
+    /// The configuration of the running batch.
+    snapshot: Arc<Snapshot>,
+    state: State,
+}
+
+impl Engine {
+    /// An engine under the configuration that `parts.shared` holds now.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let snapshot = parts.shared.load_full();
+        Self { shared: Arc::clone(&parts.shared), snapshot, state: State::new(parts) }
+    }
+}
+
+impl Machine for Engine {
+    fn begin(&mut self, _now: Now) {
+        let current = self.shared.load();
+        if !Arc::ptr_eq(&current, &self.snapshot) {
+            self.snapshot = Arc::clone(&current);
+        }
+    }
+
+    fn handle(&mut self, now: Now, datagram: Datagram<'_>, out: &mut dyn Outbox) {
+        self.state.receive(&self.snapshot, now, datagram, out);
+    }
+
+    fn resume(&mut self, now: Now, answer: &Answer, out: &mut dyn Outbox) {
+        while let Some(mut parked) = self.state.parked.take_waiting(answer.server, answer.key) {
+            parked.pursuit.answered(answer.server, &answer.outcome);
+            self.state.go_on(now, parked, out);
+        }
+    }
+
+    fn expire(&mut self, now: Now, out: &mut dyn Outbox) {
+        while let Some(mut parked) = self.state.parked.take_due(now.mono) {
+            if let Some((server, _)) = parked.pursuit.waiting {
+                parked.pursuit.failed(server, Failure::Late);
+            }
+            self.state.go_on(now, parked, out);
+        }
+        self.state.release_rejects(now, out);
+    }
+
+    fn end(&mut self, now: Now) {
+        self.state.end(now);
+    }
+
+    fn wake_at(&self) -> Mono {
+        self.state.wake_at()
+    }
+
+    fn drain(&mut self) {
+        self.state.is_draining = true;
+    }
+
+    fn waiting(&self) -> usize {
+        self.state.parked.len() + self.state.delayed.len()
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("waiting", &self.waiting()).finish_non_exhaustive()
+    }
+}

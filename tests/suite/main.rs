@@ -11,6 +11,8 @@ mod eap_hostile;
 mod eap_keys;
 mod eap_refused;
 mod eap_settings;
+mod engine;
+mod malformed;
 mod radius_oracle;
 mod radius_vectors;
 mod sim;

@@ -1,0 +1,231 @@
+//! Who is asking, and may they ask at all: MAC bypass, Authorize-Only, and everything that is rejected before policy.
+//!
+//! Owns the classification of Access-Requests and the check of a MAC bypass's password. EAP conversations are not held
+//! here; without them every EAP request is answered with EAP-Failure.
+
+use crate::{
+    device::identifier::MacAddress,
+    policy::facts::Method,
+    radius::{hidden, kind, packet::Packet},
+};
+
+use super::{
+    admit::{AUTHORIZE_ONLY, Admitted, CALL_CHECK},
+    client::{Client, MabPassword, MacFrom},
+    event::RejectReason,
+    identity::{DeviceIds, Identity, integer, mac_of, medium_of},
+};
+
+/// What a request is.
+#[derive(Clone, Copy, Debug)]
+pub enum Authenticated {
+    /// A device that policy can judge.
+    Device(Identity),
+    /// Rejected before policy.
+    Rejected {
+        /// Why.
+        reason: RejectReason,
+        /// How it tried.
+        method: &'static str,
+        /// The MAC, as far as it is known.
+        mac: Option<MacAddress>,
+    },
+}
+
+/// Classifies an Access-Request and checks what it proves.
+///
+/// The device ids of an Authorize-Only request are read later, because each MDM server names its own attributes.
+#[must_use]
+pub fn authenticate(admitted: &Admitted<'_>, client: &Client) -> Authenticated {
+    let packet = &admitted.packet;
+    if packet.has(kind::EAP_MESSAGE) {
+        return reject(RejectReason::EapNotOffered, "eap", None);
+    }
+    let method = credential_name(packet);
+    if packet.has_two_credentials() {
+        return reject(RejectReason::TwoCredentials, method, None);
+    }
+    let service_type = packet.first(kind::SERVICE_TYPE).and_then(integer);
+    if service_type == Some(AUTHORIZE_ONLY) {
+        return authorize_only(packet, client);
+    }
+    let macs = Macs::read(packet);
+    match macs.choose(client.mac_from, service_type == Some(CALL_CHECK)) {
+        Choice::Mismatch => reject(RejectReason::MacMismatch, "mab", macs.user_name),
+        Choice::Bypass(mac) => match check_password(packet, client, mac) {
+            Ok(()) => Authenticated::Device(Identity {
+                method: Method::Mab,
+                mac,
+                device_ids: DeviceIds::default(),
+                medium: medium_of(packet),
+            }),
+            Err(reason) => reject(reason, "mab", mac),
+        },
+        Choice::Person if packet.has_credentials() => reject(RejectReason::NoPasswordUsers, method, None),
+        Choice::Person => reject(RejectReason::NoCredentials, method, None),
+    }
+}
+
+const fn reject(reason: RejectReason, method: &'static str, mac: Option<MacAddress>) -> Authenticated {
+    Authenticated::Rejected { reason, method, mac }
+}
+
+fn credential_name(packet: &Packet<'_>) -> &'static str {
+    if packet.has(kind::USER_PASSWORD) {
+        "pap"
+    } else if packet.has(kind::CHAP_PASSWORD) {
+        "chap"
+    } else {
+        "none"
+    }
+}
+
+/// Another server has authenticated the device and asks what it may do.
+fn authorize_only(packet: &Packet<'_>, client: &Client) -> Authenticated {
+    if !client.trust_authorize_only {
+        return reject(RejectReason::AuthorizeOnlyNotTrusted, "authorize-only", None);
+    }
+    if packet.has(kind::STATE) {
+        return reject(RejectReason::AuthorizeOnlyState, "authorize-only", None);
+    }
+    let macs = Macs::read(packet);
+    Authenticated::Device(Identity {
+        method: Method::AuthorizeOnly,
+        mac: match client.mac_from {
+            MacFrom::UserName => macs.user_name,
+            // User-Name is whatever the front server authenticated; the device's address stands in Calling-Station-Id.
+            MacFrom::Either | MacFrom::CallingStationId => macs.calling_station.or(macs.user_name),
+        },
+        device_ids: DeviceIds::default(),
+        medium: medium_of(packet),
+    })
+}
+
+/// The two places of a device's MAC.
+struct Macs {
+    user_name: Option<MacAddress>,
+    calling_station: Option<MacAddress>,
+    has_calling_station: bool,
+}
+
+enum Choice {
+    /// A MAC bypass, of a device whose MAC may be unknown (Call-Check with neither attribute a MAC).
+    Bypass(Option<MacAddress>),
+    /// Two different MACs.
+    Mismatch,
+    /// Not a MAC bypass.
+    Person,
+}
+
+impl Macs {
+    fn read(packet: &Packet<'_>) -> Self {
+        Self {
+            user_name: mac_of(packet.first(kind::USER_NAME)),
+            calling_station: mac_of(packet.first(kind::CALLING_STATION_ID)),
+            has_calling_station: packet.has(kind::CALLING_STATION_ID),
+        }
+    }
+
+    /// CONTRACT 2.3, "MAB".
+    fn choose(&self, from: MacFrom, is_call_check: bool) -> Choice {
+        match from {
+            MacFrom::Either => {
+                if let (Some(user), Some(calling)) = (self.user_name, self.calling_station)
+                    && user != calling
+                {
+                    return Choice::Mismatch;
+                }
+                let agrees = !self.has_calling_station || self.calling_station == self.user_name;
+                if is_call_check || (self.user_name.is_some() && agrees) {
+                    Choice::Bypass(self.user_name.or(self.calling_station))
+                } else {
+                    Choice::Person
+                }
+            }
+            // The admin has said which attribute names the device; the other one may hold anything.
+            MacFrom::UserName if is_call_check || self.user_name.is_some() => Choice::Bypass(self.user_name),
+            MacFrom::CallingStationId if is_call_check || self.user_name.is_some() => {
+                Choice::Bypass(self.calling_station)
+            }
+            MacFrom::UserName | MacFrom::CallingStationId => Choice::Person,
+        }
+    }
+}
+
+/// The password of a MAC bypass: PAP or CHAP with the MAC, with the User-Name, with nothing, or as configured.
+fn check_password(packet: &Packet<'_>, client: &Client, mac: Option<MacAddress>) -> Result<(), RejectReason> {
+    let user_name = packet.first(kind::USER_NAME).unwrap_or_default();
+    if let Some(hidden) = packet.first(kind::USER_PASSWORD) {
+        let mut room: hidden::HiddenBuffer = [0; 253];
+        let password = hidden::reveal_password(hidden, packet.authenticator(), &client.secret, &mut room)
+            .map_err(|_| RejectReason::BadPasswordAttribute)?;
+        return if is_right(client, mac, user_name, |candidate| hidden::is_equal(candidate, password))
+            || (matches!(client.mab_password, MabPassword::Mac) && mac.is_some() && MacAddress::parse(password) == mac)
+        {
+            Ok(())
+        } else {
+            Err(RejectReason::MabPassword)
+        };
+    }
+    if let Some(chap) = packet.first(kind::CHAP_PASSWORD) {
+        if chap.len() != 17 {
+            return Err(RejectReason::BadPasswordAttribute);
+        }
+        let challenge = packet.first(kind::CHAP_CHALLENGE).unwrap_or_else(|| packet.authenticator());
+        let matches = |candidate: &[u8]| hidden::chap_matches(chap, challenge, candidate);
+        return if is_right(client, mac, user_name, matches)
+            || (matches!(client.mab_password, MabPassword::Mac)
+                && mac.is_some_and(|mac| is_some_spelling(mac, matches)))
+        {
+            Ok(())
+        } else {
+            Err(RejectReason::MabPassword)
+        };
+    }
+    // No password at all; the request is signed, or it would not have been admitted.
+    match client.mab_password {
+        MabPassword::Configured(_) => Err(RejectReason::MabPassword),
+        MabPassword::Mac | MabPassword::Any => Ok(()),
+    }
+}
+
+fn is_right(client: &Client, mac: Option<MacAddress>, user_name: &[u8], matches: impl Fn(&[u8]) -> bool) -> bool {
+    match &client.mab_password {
+        MabPassword::Any => true,
+        MabPassword::Configured(password) => matches(password),
+        // The MAC as it stands in User-Name is by far the most common.
+        MabPassword::Mac => matches(user_name) || (matches(b"") && (mac.is_some() || !user_name.is_empty())),
+    }
+}
+
+/// Tries a MAC in every spelling: CHAP does not tell which one was hashed.
+fn is_some_spelling(mac: MacAddress, matches: impl Fn(&[u8]) -> bool) -> bool {
+    const UPPER: &[u8; 16] = b"0123456789ABCDEF";
+    const LOWER: &[u8; 16] = b"0123456789abcdef";
+    // Octets in a group, and what stands between groups.
+    const GROUPINGS: [(usize, u8); 8] =
+        [(6, b'-'), (1, b'-'), (1, b':'), (1, b'.'), (2, b'.'), (2, b'-'), (2, b':'), (3, b'-')];
+    for digits in [LOWER, UPPER] {
+        for (group, separator) in GROUPINGS {
+            let mut text = [0u8; 17];
+            let mut length = 0;
+            let mut put = |octet: u8| {
+                if let Some(place) = text.get_mut(length) {
+                    *place = octet;
+                    length += 1;
+                }
+            };
+            for (at, octet) in mac.octets().into_iter().enumerate() {
+                if at > 0 && at.is_multiple_of(group) {
+                    put(separator);
+                }
+                put(digits[usize::from(octet >> 4)]);
+                put(digits[usize::from(octet & 15)]);
+            }
+            if matches(text.get(..length).unwrap_or_default()) {
+                return true;
+            }
+        }
+    }
+    false
+}

@@ -1,0 +1,50 @@
+//! What an engine is made of, and how much it keeps.
+//!
+//! Owns these shapes only; the daemon fills them.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::{device::question::Questions, limits, metrics::engine::ShardCells};
+
+use super::{event::EventSink, snapshot::Snapshot};
+
+/// What an engine needs beside its configuration.
+pub struct Parts {
+    /// Which shard it is.
+    pub shard: u16,
+    /// Where the configuration is swapped.
+    pub shared: Arc<ArcSwap<Snapshot>>,
+    /// Where questions go.
+    pub questions: Arc<dyn Questions>,
+    /// Where events go.
+    pub events: Box<dyn EventSink>,
+    /// Where is counted.
+    pub cells: Arc<ShardCells>,
+    /// A random seed, for jitter and session ids.
+    pub seed: u64,
+    /// How many requests it remembers, parks and delays.
+    pub room: Room,
+}
+
+/// How much an engine keeps at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Replies for repeats.
+    pub replies: usize,
+    /// Parked requests.
+    pub parked: usize,
+    /// Delayed rejects.
+    pub delayed: usize,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            replies: limits::REPLIES_KEPT_MAX,
+            parked: limits::PARKED_REQUESTS_MAX,
+            delayed: limits::DELAYED_REJECTS_MAX,
+        }
+    }
+}

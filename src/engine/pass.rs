@@ -1,0 +1,50 @@
+//! One request on its way through the engine: what was settled when it came.
+//!
+//! Owns that bundle and the views of it that the phases take. It decides nothing.
+
+use std::sync::Arc;
+
+use crate::{clock::Now, policy::decision::SetIndex, radius::packet::Packet};
+
+use super::{
+    action::Peer, client::Client, decide::Case, duplicate::Ticket, identity::Identity, lookup::Pursuit, parked::Parked,
+    reply::Draft, snapshot::Snapshot,
+};
+
+/// One Access-Request on its way: what was settled when it came.
+#[derive(Clone, Copy)]
+pub(super) struct Pass<'a> {
+    pub(super) snapshot: &'a Arc<Snapshot>,
+    pub(super) client: &'a Arc<Client>,
+    pub(super) packet: Packet<'a>,
+    pub(super) peer: Peer,
+    pub(super) ticket: Ticket,
+    pub(super) arrived: Now,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn case<'i>(&self, now: Now, identity: &'i Identity) -> Case<'i>
+    where
+        'a: 'i,
+    {
+        Case { now, snapshot: self.snapshot, packet: self.packet, peer: self.peer, client: self.client, identity }
+    }
+
+    pub(super) fn draft(&self) -> Draft<'a> {
+        Draft { packet: self.packet, client: self.client }
+    }
+
+    pub(super) fn park(&self, identity: Identity, set: SetIndex, pursuit: Pursuit) -> Parked {
+        Parked {
+            octets: self.packet.octets().to_vec(),
+            peer: self.peer,
+            client: Arc::clone(self.client),
+            snapshot: Arc::clone(self.snapshot),
+            arrived: self.arrived,
+            ticket: self.ticket,
+            identity,
+            set,
+            pursuit,
+        }
+    }
+}

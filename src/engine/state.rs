@@ -1,0 +1,299 @@
+//! What one shard remembers, and what happens to a datagram around its decision: received, answered, delayed, counted.
+//!
+//! Owns the order of admission, duplicates and the kinds of requests. The way of an Access-Request to its decision is in
+//! `pass`.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    clock::{Mono, Now},
+    device::question::Questions,
+    metrics::{
+        cell::Counter,
+        engine::{CODES, ClientCells, ShardCells},
+    },
+    radius::{code::Code, kind, packet::Packet, reply::ReplyBuffer},
+};
+
+use super::{
+    action::{Datagram, Outbox, Port},
+    admit::{Refused, admit, check_lengths},
+    chance::Chance,
+    client::Client,
+    delayed::{Delayed, DelayedRejects},
+    drops::{DropLog, Dropped},
+    duplicate::{DuplicateTable, RequestKey, Seen},
+    event::{AccountingEvent, DropReason, Event, EventSink},
+    parked::ParkedRequests,
+    parts::Parts,
+    pass::Pass,
+    record::claimed_nas,
+    snapshot::Snapshot,
+};
+
+/// Everything that one shard remembers between packets.
+pub(super) struct State {
+    pub(super) shard: u16,
+    pub(super) duplicates: DuplicateTable,
+    pub(super) parked: ParkedRequests,
+    pub(super) delayed: DelayedRejects,
+    drops: DropLog,
+    pub(super) buffer: ReplyBuffer,
+    pub(super) chance: Chance,
+    sessions: u64,
+    pub(super) questions: Arc<dyn Questions>,
+    pub(super) events: Box<dyn EventSink>,
+    pub(super) cells: Arc<ShardCells>,
+    pub(super) is_draining: bool,
+}
+
+impl State {
+    pub(super) fn new(parts: Parts) -> Self {
+        let mut chance = Chance::new(parts.seed);
+        Self {
+            shard: parts.shard,
+            duplicates: DuplicateTable::new(parts.room.replies),
+            parked: ParkedRequests::new(parts.room.parked),
+            delayed: DelayedRejects::new(parts.room.delayed),
+            drops: DropLog::default(),
+            buffer: ReplyBuffer::new(),
+            sessions: chance.next(),
+            chance,
+            questions: parts.questions,
+            events: parts.events,
+            cells: parts.cells,
+            is_draining: false,
+        }
+    }
+
+    /// A datagram came.
+    pub(super) fn receive(&mut self, snapshot: &Arc<Snapshot>, now: Now, datagram: Datagram<'_>, out: &mut dyn Outbox) {
+        let client = snapshot.clients.find(datagram.peer.address.ip());
+        let refused = match (check_lengths(datagram.octets), client) {
+            (Err(refused), _) => refused,
+            (Ok(()), None) => DropReason::UnknownClient.into(),
+            (Ok(()), Some(client)) => match self.serve(snapshot, client, now, datagram, out) {
+                Ok(()) => return,
+                Err(refused) => refused,
+            },
+        };
+        self.refuse(now, &datagram, client, refused);
+    }
+
+    fn serve(
+        &mut self,
+        snapshot: &Arc<Snapshot>,
+        client: &Arc<Client>,
+        now: Now,
+        datagram: Datagram<'_>,
+        out: &mut dyn Outbox,
+    ) -> Result<(), Refused> {
+        // Counted before it is checked (RFC 5080 section 2.3.5).
+        if let (Some(cells), Some(code)) = (self.cells_of(client), datagram.octets.first()) {
+            count_code(&cells.requests, Code(*code));
+        }
+        let admitted = admit(datagram.octets, datagram.port, client)?;
+        let packet = admitted.packet;
+        if packet.code() == Code::STATUS_SERVER {
+            return self.answer_status(client, datagram, packet, out);
+        }
+        let key = RequestKey { peer: datagram.peer, port: datagram.port, identifier: packet.identifier() };
+        let fingerprint = self.duplicates.fingerprint(packet.octets());
+        let ticket = match self.duplicates.admit(now, key, fingerprint) {
+            Seen::InProgress => return Err(DropReason::Duplicate.into()),
+            Seen::Answered(octets) => {
+                out.send(&datagram.peer, octets);
+                let code = Code(octets.first().copied().unwrap_or(0));
+                if let Some(cells) = client.cells.get(usize::from(self.shard)) {
+                    count_code(&cells.responses, code);
+                }
+                return Ok(());
+            }
+            Seen::New(ticket) => ticket,
+        };
+        if self.is_draining {
+            self.duplicates.forget(ticket);
+            return Err(DropReason::Overload.into());
+        }
+        let pass = Pass { snapshot, client, packet, peer: datagram.peer, ticket, arrived: now };
+        if packet.code() == Code::ACCOUNTING_REQUEST {
+            return self.account(pass, now, out);
+        }
+        self.access(pass, &admitted, now, out);
+        Ok(())
+    }
+
+    /// Status-Server: alive. Never stored, because the client takes a new Identifier each time (RFC 5997 section 3).
+    fn answer_status(
+        &mut self,
+        client: &Client,
+        datagram: Datagram<'_>,
+        packet: Packet<'_>,
+        out: &mut dyn Outbox,
+    ) -> Result<(), Refused> {
+        if self.is_draining {
+            return Err(DropReason::Overload.into());
+        }
+        let code = match datagram.port {
+            Port::Auth => Code::ACCESS_ACCEPT,
+            Port::Acct => Code::ACCOUNTING_RESPONSE,
+        };
+        self.buffer.start(code, packet.identifier());
+        for value in packet.all(kind::PROXY_STATE) {
+            self.buffer.push(kind::PROXY_STATE, value).map_err(|_| Refused::from(DropReason::Overload))?;
+        }
+        let octets = self.buffer.sign(packet.authenticator(), &client.secret);
+        out.send(&datagram.peer, octets);
+        if let Some(cells) = client.cells.get(usize::from(self.shard)) {
+            count_code(&cells.responses, code);
+        }
+        Ok(())
+    }
+
+    /// Acknowledges an accounting record once the log has taken it (RFC 2866 section 2), and not otherwise.
+    fn account(&mut self, pass: Pass<'_>, now: Now, out: &mut dyn Outbox) -> Result<(), Refused> {
+        let event = AccountingEvent {
+            now,
+            client: &pass.client.name,
+            peer: pass.peer.address.ip(),
+            request: pass.packet,
+            dictionary: &pass.snapshot.dictionary,
+        };
+        if !self.events.tell(&Event::Accounting(&event)) {
+            self.cells.events_lost.increment_own();
+            // Forgotten, so that the retransmission is taken as new.
+            self.duplicates.forget(pass.ticket);
+            return Err(DropReason::Overload.into());
+        }
+        // Without Message-Authenticator: widely deployed clients (FreeRADIUS 3.2's radclient among them) hash it here with
+        // zeros instead of the request's authenticator (RFC 3579 section 3.2) and drop the right one. The response
+        // authenticator protects this reply, because an Accounting-Request is authenticated itself.
+        self.buffer.start_unsigned(Code::ACCOUNTING_RESPONSE, pass.packet.identifier());
+        for value in pass.packet.all(kind::PROXY_STATE) {
+            if self.buffer.push(kind::PROXY_STATE, value).is_err() {
+                self.duplicates.forget(pass.ticket);
+                return Err(DropReason::Overload.into());
+            }
+        }
+        self.send(pass, out);
+        Ok(())
+    }
+
+    /// Sends the reply in the buffer now, and stores it for repeats.
+    pub(super) fn send(&mut self, pass: Pass<'_>, out: &mut dyn Outbox) {
+        let octets = self.buffer.sign(pass.packet.authenticator(), &pass.client.secret);
+        out.send(&pass.peer, octets);
+        self.duplicates.answer(pass.ticket, octets);
+        let code = Code(octets.first().copied().unwrap_or(0));
+        if let Some(cells) = pass.client.cells.get(usize::from(self.shard)) {
+            count_code(&cells.responses, code);
+        }
+        self.update_inflight();
+    }
+
+    /// Keeps the reject in the buffer until arrival plus delay, with up to a fifth of jitter, but not beyond the deadline
+    /// of the decision.
+    pub(super) fn delay(&mut self, pass: Pass<'_>, now: Now, out: &mut dyn Outbox) {
+        let delay = pass.snapshot.reject_delay;
+        let jitter = Duration::from_nanos(
+            self.chance.below(u64::try_from((delay / 5).as_nanos()).unwrap_or(u64::MAX).saturating_add(1)),
+        );
+        let latest = pass.arrived.mono.plus(pass.client.decision_deadline);
+        let due = pass.arrived.mono.plus(delay).plus(jitter).min(latest);
+        if due <= now.mono || self.is_draining {
+            return self.send(pass, out);
+        }
+        let octets = self.buffer.sign(pass.packet.authenticator(), &pass.client.secret);
+        let early = self.delayed.push(due, pass.peer, pass.ticket, Arc::clone(pass.client), octets);
+        if let Some(early) = early {
+            self.release(early, out);
+        }
+        self.update_inflight();
+    }
+
+    /// Sends the rejects whose delay is over.
+    pub(super) fn release_rejects(&mut self, now: Now, out: &mut dyn Outbox) {
+        let until = if self.is_draining { Mono::NEVER } else { now.mono };
+        while let Some(delayed) = self.delayed.pop_due(until) {
+            self.release(delayed, out);
+        }
+        self.drops.tell_if_due(now, &mut *self.events);
+    }
+
+    fn release(&mut self, delayed: Delayed, out: &mut dyn Outbox) {
+        out.send(&delayed.peer, &delayed.octets);
+        self.duplicates.answer(delayed.ticket, &delayed.octets);
+        if let Some(cells) = delayed.client.cells.get(usize::from(self.shard)) {
+            count_code(&cells.responses, Code::ACCESS_REJECT);
+        }
+        self.delayed.recycle(delayed);
+        self.update_inflight();
+    }
+
+    /// The batch is over.
+    pub(super) fn end(&mut self, now: Now) {
+        self.events.flush(now);
+    }
+
+    pub(super) fn wake_at(&self) -> Mono {
+        let parked = self.parked.wake_at().unwrap_or(Mono::NEVER);
+        let delayed = self.delayed.next_due().unwrap_or(Mono::NEVER);
+        parked.min(delayed).min(self.drops.wake_at().unwrap_or(Mono::NEVER))
+    }
+
+    /// A session id that no other shard and no earlier run gives: random once, then counted.
+    pub(super) fn session(&mut self) -> [u8; 16] {
+        let mut id = [0; 16];
+        let (random, counted) = id.split_at_mut(8);
+        random.copy_from_slice(&self.sessions.to_be_bytes());
+        counted.copy_from_slice(&self.chance.next().to_be_bytes());
+        self.sessions = self.sessions.wrapping_add(1);
+        id
+    }
+
+    fn refuse(&mut self, now: Now, datagram: &Datagram<'_>, client: Option<&Arc<Client>>, refused: Refused) {
+        self.count_drop(client, refused.reason);
+        if refused.reason == DropReason::Duplicate {
+            // A repeat is no event: it is what RADIUS does.
+            return;
+        }
+        let dropped = Dropped {
+            reason: refused.reason,
+            detail: refused.detail,
+            peer: datagram.peer.address.ip(),
+            client: client.map(|client| (client.index, &*client.name)),
+            nas_ip: claimed_nas(datagram.octets),
+        };
+        self.drops.count(now, dropped, &mut *self.events);
+    }
+
+    pub(super) fn count_drop(&self, client: Option<&Arc<Client>>, reason: DropReason) {
+        let cells = client.map_or(Some(&self.cells.strangers), |client| self.cells_of(client));
+        if let Some(cell) = cells.and_then(|cells| cells.drops.get(reason as usize)) {
+            cell.increment_own();
+        }
+    }
+
+    pub(super) fn cells_of<'c>(&self, client: &'c Client) -> Option<&'c ClientCells> {
+        client.cells.get(usize::from(self.shard))
+    }
+
+    pub(super) fn update_inflight(&self) {
+        self.cells.inflight.set(i64::try_from(self.parked.len() + self.delayed.len()).unwrap_or(i64::MAX));
+    }
+}
+
+/// Counts a packet by its code, if it is one that is counted by name.
+fn count_code(cells: &[Counter; CODES.len()], code: Code) {
+    let at = match code {
+        Code::ACCESS_REQUEST => 0,
+        Code::ACCESS_ACCEPT => 1,
+        Code::ACCESS_REJECT => 2,
+        Code::ACCOUNTING_REQUEST => 3,
+        Code::ACCOUNTING_RESPONSE => 4,
+        Code::ACCESS_CHALLENGE => 5,
+        Code::STATUS_SERVER => 6,
+        _ => return,
+    };
+    cells[at].increment_own();
+}

@@ -1,0 +1,238 @@
+//! The way of an Access-Request from authentication to its reply.
+//!
+//! Owns the order of the phases and what becomes of each outcome. Each phase itself stands in its own file; what a shard
+//! remembers, sends and counts is in `state`.
+
+use std::time::Duration;
+
+use crate::{
+    clock::{Mono, Now},
+    device::question::{Failure, Key, Question, ServerIndex},
+    limits,
+    policy::{
+        decision::{Access, Decision, Reason, SetIndex},
+        facts::Method,
+    },
+    radius::{code::Code, packet::Packet},
+};
+
+use super::{
+    action::Outbox,
+    admit::Admitted,
+    authenticate::{Authenticated, authenticate},
+    client::MessageAuthenticatorMode,
+    event::{DropReason, RejectReason},
+    identity::Identity,
+    lookup::{Known, Limits, Pursuit, Step, advance},
+    parked::Parked,
+    pass::Pass,
+    record::{Line, Outcome},
+    state::State,
+};
+
+impl State {
+    pub(super) fn access(&mut self, pass: Pass<'_>, admitted: &Admitted<'_>, now: Now, out: &mut dyn Outbox) {
+        if !admitted.is_signed
+            && pass.client.message_authenticator != MessageAuthenticatorMode::Require
+            && let Some(cells) = self.cells_of(pass.client)
+        {
+            cells.unsigned.increment_own();
+        }
+        match authenticate(admitted, pass.client) {
+            Authenticated::Rejected { reason, method, mac } => {
+                let line = Line { method, mac, outcome: Outcome::Refused(reason), ..Line::new(pass.arrived) };
+                self.reject_bare(pass, now, line, out);
+            }
+            Authenticated::Device(identity) => self.judge(pass, &identity, now, out),
+        }
+    }
+
+    /// Chooses the policy set, and looks the device up if the set allows the method.
+    fn judge(&mut self, pass: Pass<'_>, identity: &Identity, now: Now, out: &mut dyn Outbox) {
+        let case = pass.case(now, identity);
+        let Some(set) = case.choose_set() else {
+            let decision = Decision::reject(None, Reason::NoRuleMatched);
+            return self.conclude(pass, identity, &decision, &Known::nothing(), None, now, out);
+        };
+        if !pass.snapshot.policy.set(set).is_some_and(|set| set.methods.allows(identity.method)) {
+            let decision = Decision::reject(Some(set), Reason::MethodNotAllowed);
+            return self.conclude(pass, identity, &decision, &Known::nothing(), None, now, out);
+        }
+        self.pursue(pass, identity, set, Pursuit::default(), now, out);
+    }
+
+    /// A parked request has an answer, or its deadline has come.
+    pub(super) fn go_on(&mut self, now: Now, parked: Parked, out: &mut dyn Outbox) {
+        let Parked { octets, peer, client, snapshot, arrived, ticket, identity, set, pursuit } = parked;
+        // It was checked when it came, and the octets are the same.
+        let Ok(packet) = Packet::parse(&octets) else { return };
+        let pass = Pass { snapshot: &snapshot, client: &client, packet, peer, ticket, arrived };
+        self.pursue(pass, &identity, set, pursuit, now, out);
+    }
+
+    /// Looks the device up as far as that goes without waiting; then decides, or parks the request.
+    fn pursue(
+        &mut self,
+        pass: Pass<'_>,
+        identity: &Identity,
+        set: SetIndex,
+        mut pursuit: Pursuit,
+        now: Now,
+        out: &mut dyn Outbox,
+    ) {
+        let decide_by = pass.arrived.mono.plus(pass.client.decision_deadline);
+        // Every turn settles one server, so the loop ends; the bound only guards against a mistake in `advance`.
+        for _ in 0..=limits::MDM_SERVERS_MAX * 2 {
+            let servers = pass.snapshot.servers_of(set);
+            match advance(&mut pursuit, servers, identity, &pass.packet, now, Limits { decide_by }) {
+                Step::Known(known) => {
+                    if let Some((server, key)) = known.refresh {
+                        let question = self.question(pass, identity, server, key, None, false);
+                        // Nobody waits for it: if it can't be asked now, the next use asks again.
+                        let _ = self.questions.ask(question);
+                    }
+                    let decision = pass.case(now, identity).decide(set, &known);
+                    return self.conclude(pass, identity, &decision, &known, pursuit.started, now, out);
+                }
+                Step::Ask { server, key, deadline, never_seen } => {
+                    if deadline <= now.mono || !self.parked.has_room() {
+                        pursuit.failed(server, Failure::Late);
+                        continue;
+                    }
+                    let question = self.question(pass, identity, server, key, Some(deadline), never_seen);
+                    if let Err(failure) = self.questions.ask(question) {
+                        pursuit.failed(server, failure);
+                        continue;
+                    }
+                    pursuit.started.get_or_insert(now.mono);
+                    pursuit.waiting = Some((server, key));
+                    let parked = pass.park(*identity, set, pursuit);
+                    self.parked.park(parked, server, key, deadline);
+                    self.update_inflight();
+                    return;
+                }
+            }
+        }
+        debug_assert!(false, "a lookup settles a server in every turn");
+    }
+
+    fn question(
+        &self,
+        pass: Pass<'_>,
+        identity: &Identity,
+        server: ServerIndex,
+        key: Key,
+        deadline: Option<Mono>,
+        never_seen: bool,
+    ) -> Question {
+        Question {
+            server,
+            key,
+            medium: identity.medium,
+            deadline,
+            shard: self.shard,
+            client: pass.client.index,
+            never_seen,
+        }
+    }
+
+    /// Writes the reply of a decision and sends it, delays it, or stays silent.
+    #[expect(clippy::too_many_arguments, reason = "the whole of what is known about a request ends here")]
+    fn conclude(
+        &mut self,
+        pass: Pass<'_>,
+        identity: &Identity,
+        decision: &Decision,
+        known: &Known,
+        asked_at: Option<Mono>,
+        now: Now,
+        out: &mut dyn Outbox,
+    ) {
+        self.count_decision(pass, identity.method, decision, now);
+        let waited = asked_at.map_or(Duration::ZERO, |at| now.mono.since(at));
+        let mut line = Line {
+            method: identity.method.name(),
+            mac: identity.mac,
+            outcome: Outcome::Decided(decision),
+            known: Some(known),
+            waited,
+            ..Line::new(pass.arrived)
+        };
+        match decision.access {
+            Access::Ignore => {
+                self.tell(pass, &line, now);
+                self.duplicates.forget(pass.ticket);
+                self.update_inflight();
+            }
+            Access::Accept | Access::Reject => {
+                let is_accept = decision.access == Access::Accept;
+                let session = is_accept.then(|| self.session());
+                let code = if is_accept { Code::ACCESS_ACCEPT } else { Code::ACCESS_REJECT };
+                let case = pass.case(now, identity);
+                let facts = case.facts(known);
+                // A vendor for which there is no plan can't meet this result: that was checked when the policy was loaded.
+                let policy = &pass.snapshot.policy;
+                let plan = policy.reply(decision.result, pass.client.vendor);
+                let texts = policy.fact_texts(&facts);
+                let salt = salt_of(self.chance.next());
+                let is_written = plan.is_some_and(|plan| {
+                    pass.draft().write(&mut self.buffer, code, plan, &texts, session.as_ref(), salt).is_ok()
+                });
+                if !is_written {
+                    line.outcome = Outcome::Refused(RejectReason::ReplyTooLarge);
+                    return self.reject_bare(pass, now, line, out);
+                }
+                line.session = session;
+                self.tell(pass, &line, now);
+                if is_accept {
+                    self.send(pass, out);
+                } else {
+                    self.delay(pass, now, out);
+                }
+            }
+        }
+    }
+
+    /// An Access-Reject without a profile.
+    fn reject_bare(&mut self, pass: Pass<'_>, now: Now, line: Line<'_>, out: &mut dyn Outbox) {
+        self.tell(pass, &line, now);
+        if pass.draft().write_bare_reject(&mut self.buffer).is_err() {
+            // Not even the echo of Proxy-State fits: nothing can be answered that the client would take.
+            self.duplicates.forget(pass.ticket);
+            self.count_drop(Some(pass.client), DropReason::Overload);
+            return;
+        }
+        self.delay(pass, now, out);
+    }
+
+    fn tell(&mut self, pass: Pass<'_>, line: &Line<'_>, now: Now) {
+        let told = line.tell(pass.snapshot, pass.client, &pass.packet, pass.peer, now, &mut *self.events);
+        if !told {
+            self.cells.events_lost.increment_own();
+        }
+    }
+
+    fn count_decision(&self, pass: Pass<'_>, method: Method, decision: &Decision, now: Now) {
+        let at = match method {
+            Method::Mab => 0,
+            Method::EapTls => 1,
+            Method::EapMd5 => 2,
+            Method::AuthorizeOnly => 3,
+            Method::Eap => 4,
+        };
+        if let Some(histogram) = self.cells.decisions.get(at) {
+            histogram.observe_own(now.mono.since(pass.arrived.mono));
+        }
+        let hits = pass.snapshot.rule_hits.get(usize::from(self.shard));
+        if let (Some(hits), Some(rule)) = (hits, decision.rule)
+            && let Some(cell) = hits.get(rule.0 as usize)
+        {
+            cell.increment_own();
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "only the low bits are wanted")]
+const fn salt_of(random: u64) -> u16 {
+    random as u16
+}

@@ -1,0 +1,387 @@
+//! A toy world around one engine: a clock that is moved by hand, questions that are answered by hand, replies in a list.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use radmit::{
+    clock::{Mono, Now, Wall},
+    device::{
+        directory::{Ages, Capacity, Directory, Inserted, Told},
+        identifier::{EntraId, Guid, IntuneId, MacAddress},
+        question::{Answer, Failure, Key, Outcome, Question, Questions, ServerIndex},
+        record::{Compliance, DeviceDetails, DeviceRecord, Origin},
+    },
+    dictionary::Dictionary,
+    engine::{
+        Engine, Parts, Room,
+        action::{Datagram, Machine as _, Outbox, Peer, Port, Route},
+        client::{Client, Clients, MabPassword, MacFrom, MessageAuthenticatorMode, Network},
+        event::{Event, EventSink},
+        snapshot::{IdentifierKind, MdmServer, Snapshot},
+    },
+    metrics::{
+        cell::Counter,
+        engine::{ClientCells, ShardCells},
+    },
+    radius::{code::Code, kind, packet::Packet, request::RequestBuffer, request::verify_reply, secret::Secret},
+};
+
+use super::policy::policy_of;
+
+pub(crate) const SECRET: &str = "testing123";
+pub(crate) const LAPTOP: &str = "a4c3f0112233";
+pub(crate) const SERVER: ServerIndex = ServerIndex(0);
+
+/// The world.
+pub(crate) struct World {
+    pub(crate) now: Now,
+    pub(crate) engine: Engine,
+    pub(crate) questions: Arc<ToyQuestions>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) shared: Arc<ArcSwap<Snapshot>>,
+    pub(crate) events: Arc<Mutex<Vec<String>>>,
+    pub(crate) sent: Sent,
+    identifier: u8,
+    setting: Setting,
+}
+
+/// Replies, with when they left.
+#[derive(Default)]
+pub(crate) struct Sent(pub(crate) Vec<(Peer, Vec<u8>)>);
+
+impl Outbox for Sent {
+    fn send(&mut self, to: &Peer, octets: &[u8]) {
+        self.0.push((*to, octets.to_vec()));
+    }
+}
+
+/// Notes what is asked; refuses if told so.
+#[derive(Default)]
+pub(crate) struct ToyQuestions {
+    pub(crate) asked: Mutex<Vec<Question>>,
+    pub(crate) refuse: Mutex<Option<Failure>>,
+}
+
+impl Questions for ToyQuestions {
+    fn ask(&self, question: Question) -> Result<(), Failure> {
+        if let Some(failure) = *self.refuse.lock().unwrap() {
+            return Err(failure);
+        }
+        self.asked.lock().unwrap().push(question);
+        Ok(())
+    }
+}
+
+/// Keeps each event as one line.
+struct ToyEvents {
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl EventSink for ToyEvents {
+    fn tell(&mut self, event: &Event<'_>) -> bool {
+        let line = match event {
+            Event::Decision(decision) => format!(
+                "{} {} {} lookup={} source={} rule={}",
+                decision.verdict,
+                decision.reason,
+                decision.method,
+                decision.mdm.map_or("-", |mdm| mdm.lookup),
+                decision.mdm.and_then(|mdm| mdm.source).unwrap_or("-"),
+                decision.rule.unwrap_or("-"),
+            ),
+            Event::Drops(drops) => {
+                format!("drop {} {} x{}", drops.reason.label(), drops.detail.unwrap_or("-"), drops.count)
+            }
+            Event::Accounting(_) => "accounting".to_owned(),
+        };
+        self.lines.lock().unwrap().push(line);
+        true
+    }
+
+    fn flush(&mut self, _now: Now) {}
+}
+
+/// What a test may set before the world begins.
+pub(crate) struct Setting {
+    pub(crate) policy: &'static str,
+    pub(crate) client: fn(&mut Client),
+    pub(crate) reject_delay: Duration,
+    pub(crate) servers: usize,
+    pub(crate) room: Room,
+    pub(crate) ages: Ages,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            policy: POLICY,
+            client: |_| {},
+            reject_delay: Duration::ZERO,
+            servers: 1,
+            room: Room { replies: 64, parked: 64, delayed: 64 },
+            ages: Ages { mac_can_be_asked: true, ..Ages::default() },
+        }
+    }
+}
+
+/// The policy of a world that sets none.
+pub(crate) const POLICY: &str = r#"
+version = 1
+[policy-set]
+name = "All"
+rank = 10
+[[rule]]
+name = "Blocked"
+when = { identity.mac = "A4-C3-F0-66-66-66" }
+result = "deny"
+[[rule]]
+name = "Nothing said"
+when = { identity.mac = "A4-C3-F0-77-77-77" }
+result = "silent"
+[[rule]]
+name = "Compliant"
+when = { mdm.registered = true, mdm.compliant = true }
+result = "employee"
+[[rule]]
+name = "NonCompliant"
+when = { mdm.registered = true, mdm.compliant = false }
+result = "quarantine"
+[[rule]]
+name = "Outage"
+when = { mdm.reachable = false, mdm.last-compliant = { within = "24h" } }
+result = "employee"
+[[rule]]
+name = "Unregistered"
+when = { mdm.registered = false }
+result = "enrol"
+[profile.employee]
+access = "accept"
+vlan = 20
+[profile.quarantine]
+access = "accept"
+vlan = 66
+[profile.enrol]
+access = "accept"
+vlan = 99
+[profile.silent]
+access = "ignore"
+"#;
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(Setting::default())
+    }
+
+    pub(crate) fn with(setting: Setting) -> Self {
+        let now = Now { mono: Mono::from_nanos(3_600_000_000_000), wall: Wall::from_secs(1_800_000_000) };
+        let directory = Arc::new(Directory::new(Capacity { devices: 1_000, outside: 1_000 }));
+        let shared = Arc::new(ArcSwap::from_pointee(snapshot(&setting, &directory, &|_| {})));
+        let questions = Arc::new(ToyQuestions::default());
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let engine = Engine::new(Parts {
+            shard: 0,
+            shared: Arc::clone(&shared),
+            questions: Arc::clone(&questions) as Arc<dyn Questions>,
+            events: Box::new(ToyEvents { lines: Arc::clone(&events) }),
+            cells: Arc::new(ShardCells::default()),
+            seed: 7,
+            room: setting.room,
+        });
+        Self { now, engine, questions, directory, shared, events, sent: Sent::default(), identifier: 0, setting }
+    }
+
+    /// A MAC bypass as a switch sends it, with the next Identifier.
+    pub(crate) fn mab(&mut self, mac: &str) -> Vec<u8> {
+        self.request(|buffer, secret| {
+            buffer.push(kind::USER_NAME, mac.as_bytes()).unwrap();
+            buffer.push_password(mac.as_bytes(), secret).unwrap();
+            buffer.push_u32(kind::SERVICE_TYPE, 10).unwrap();
+            buffer.push_u32(kind::NAS_PORT_TYPE, 15).unwrap();
+        })
+    }
+
+    /// A signed Access-Request with the next Identifier.
+    pub(crate) fn request(&mut self, fill: impl FnOnce(&mut RequestBuffer, &Secret)) -> Vec<u8> {
+        self.identifier = self.identifier.wrapping_add(1);
+        let secret = Secret::new(SECRET.into()).unwrap();
+        let mut authenticator = [0x55; 16];
+        authenticator[0] = self.identifier;
+        let mut buffer = RequestBuffer::new();
+        buffer.start_request(Code::ACCESS_REQUEST, self.identifier, &authenticator);
+        fill(&mut buffer, &secret);
+        buffer.sign(&secret).to_vec()
+    }
+
+    /// Hands a datagram to the engine and returns what it sends at once.
+    pub(crate) fn send(&mut self, octets: &[u8]) -> Vec<Vec<u8>> {
+        self.send_to(Port::Auth, octets)
+    }
+
+    pub(crate) fn send_to(&mut self, port: Port, octets: &[u8]) -> Vec<Vec<u8>> {
+        self.send_from(([127, 0, 0, 1], 40_000).into(), port, octets)
+    }
+
+    pub(crate) fn send_from(&mut self, from: SocketAddr, port: Port, octets: &[u8]) -> Vec<Vec<u8>> {
+        let peer = Peer { address: from, route: Route { listener: 0, local: None, interface: 0 } };
+        self.engine.begin(self.now);
+        self.engine.handle(self.now, Datagram { octets, peer, port }, &mut self.sent);
+        self.engine.expire(self.now, &mut self.sent);
+        self.engine.end(self.now);
+        self.take()
+    }
+
+    /// Moves the clock, stopping wherever the engine wants to be woken, and returns what is sent meanwhile.
+    pub(crate) fn advance(&mut self, by: Duration) -> Vec<Vec<u8>> {
+        let until = self.now.mono.plus(by);
+        loop {
+            let wake = self.engine.wake_at();
+            if wake > until {
+                break;
+            }
+            self.now = self.now.advanced(wake.since(self.now.mono));
+            self.engine.begin(self.now);
+            self.engine.expire(self.now, &mut self.sent);
+            self.engine.end(self.now);
+        }
+        self.now = self.now.advanced(until.since(self.now.mono));
+        self.take()
+    }
+
+    /// Answers a question and returns what is sent then.
+    pub(crate) fn answer(&mut self, server: ServerIndex, key: Key, outcome: Outcome) -> Vec<Vec<u8>> {
+        self.engine.begin(self.now);
+        self.engine.resume(self.now, &Answer { server, key, outcome }, &mut self.sent);
+        self.engine.end(self.now);
+        self.take()
+    }
+
+    pub(crate) fn asked(&self) -> Vec<Question> {
+        std::mem::take(&mut *self.questions.asked.lock().unwrap())
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        std::mem::take(&mut *self.events.lock().unwrap())
+    }
+
+    /// The one line that was told since the last look.
+    pub(crate) fn line(&self) -> String {
+        let lines = self.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        lines.into_iter().next().unwrap()
+    }
+
+    fn take(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.sent.0).into_iter().map(|(_, octets)| octets).collect()
+    }
+
+    /// Puts a device into the directory of the first server, answered now.
+    pub(crate) fn know(&mut self, mac: &str, compliance: Compliance) -> Arc<DeviceRecord> {
+        match self.directory.insert(self.record(mac, compliance), Told::Everything) {
+            Inserted::Kept(record) => record,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn record(&self, mac: &str, compliance: Compliance) -> DeviceRecord {
+        let mac = MacAddress::parse(mac.as_bytes()).unwrap();
+        DeviceRecord {
+            intune_id: IntuneId(guid(mac)),
+            entra_id: Some(EntraId(Guid::new([0xee; 16]))),
+            wifi_mac: None,
+            ethernet_mac: Some(mac),
+            ethernet_told: true,
+            managed: true,
+            compliance,
+            details: Arc::new(DeviceDetails::default()),
+            answered_at: self.now.mono,
+            origin: Origin::Lookup,
+        }
+    }
+}
+
+/// Swaps the configuration for one whose client was changed, as a reload would.
+pub(crate) fn swap_client(world: &World, change: impl Fn(&mut Client)) {
+    world.shared.store(Arc::new(snapshot(&world.setting, &world.directory, &change)));
+}
+
+fn snapshot(setting: &Setting, directory: &Arc<Directory>, change: &dyn Fn(&mut Client)) -> Snapshot {
+    let names: Vec<Box<str>> = (0..setting.servers).map(|at| format!("mdm-{at}").into()).collect();
+    let policy = policy_of(setting.policy, &names);
+    let mut client = Client {
+        index: 0,
+        name: "switches".into(),
+        secret: Secret::new(SECRET.into()).unwrap(),
+        vendor: policy.vendor("generic").unwrap(),
+        vendor_name: "generic".into(),
+        groups: Box::default(),
+        message_authenticator: MessageAuthenticatorMode::Require,
+        trust_authorize_only: false,
+        mab_password: MabPassword::Mac,
+        mac_from: MacFrom::Either,
+        decision_deadline: Duration::from_secs(2),
+        cells: Arc::new([ClientCells::default()]),
+    };
+    (setting.client)(&mut client);
+    change(&mut client);
+    let servers: Vec<MdmServer> = names
+        .into_iter()
+        .enumerate()
+        .map(|(at, name)| MdmServer {
+            index: ServerIndex(u8::try_from(at).unwrap()),
+            name,
+            directory: if at == 0 {
+                Arc::clone(directory)
+            } else {
+                Arc::new(Directory::new(Capacity { devices: 1_000, outside: 1_000 }))
+            },
+            ages: setting.ages,
+            lookup_timeout: Duration::from_millis(1500),
+            identifiers: vec![IdentifierKind::CertificateSan, IdentifierKind::Attribute, IdentifierKind::Mac],
+            device_id_attributes: vec![Dictionary::builtin().attribute("Cisco-AVPair").unwrap().clone()],
+            grace_is_compliant: true,
+            enrolment_url: None,
+        })
+        .collect();
+    Snapshot {
+        hash: "toy".into(),
+        clients: Clients::new(vec![(client, vec![Network::parse("127.0.0.0/8").unwrap()])]),
+        dictionary: Arc::new(Dictionary::builtin().clone()),
+        servers_of_sets: policy.sets().iter().map(|_| (0..servers.len()).collect()).collect(),
+        rule_hits: vec![policy.rules().iter().map(|_| Counter::default()).collect()],
+        policy,
+        servers,
+        zone: jiff::tz::TimeZone::UTC,
+        reject_delay: setting.reject_delay,
+    }
+}
+
+/// The Intune id that the toy world gives the device with this MAC.
+pub(crate) fn guid(mac: MacAddress) -> Guid {
+    let mut octets = [7; 16];
+    octets[10..].copy_from_slice(&mac.octets());
+    Guid::new(octets)
+}
+
+pub(crate) fn mac(text: &str) -> MacAddress {
+    MacAddress::parse(text.as_bytes()).unwrap()
+}
+
+/// The code of the only reply, after checking that the reply really answers the request.
+pub(crate) fn code_of(replies: &[Vec<u8>], request: &[u8]) -> Code {
+    assert_eq!(replies.len(), 1, "one reply");
+    let secret = Secret::new(SECRET.into()).unwrap();
+    let reply = Packet::parse(&replies[0]).unwrap();
+    verify_reply(&reply, &Packet::parse(request).unwrap(), &secret).unwrap();
+    assert_eq!(reply.octets().get(20), Some(&kind::MESSAGE_AUTHENTICATOR), "Message-Authenticator stands first");
+    reply.code()
+}
+
+/// The VLAN that a reply assigns.
+pub(crate) fn vlan_of(reply: &[u8]) -> Option<String> {
+    let packet = Packet::parse(reply).unwrap();
+    packet.first(kind::TUNNEL_PRIVATE_GROUP_ID).map(|value| String::from_utf8(value.to_vec()).unwrap())
+}

@@ -128,6 +128,8 @@ pub const BUG_PAUSE: Duration = Duration::from_millis(100);
 pub const DEVICES_MAX: usize = 2_000_000;
 /// Negative answers and answers about devices outside of the fleet. When full the least useful leaves.
 pub const OUTSIDE_ANSWERS_MAX: usize = 262_144;
+/// Words that mark which devices were used lately: 1 MB. Devices that share a word are kept fresh together.
+pub const USED_DEVICES_MARKED: usize = 262_144;
 /// Texts that devices share: versions, models, … When full, and all are in use, a new one is not shared.
 pub const SHARED_TEXTS_MAX: usize = 65_536;
 /// Removed devices that are told one by one to the store; over it the store compares with all.
@@ -185,10 +187,26 @@ pub const CERTIFICATE_IDS_MAX: usize = 4;
 
 // --- the cloud -------------------------------------------------------------------------------------------------------
 
-/// Octets of one HTTP answer. A page of 1,000 devices has about 1 MB.
+/// Octets of one page of a list. A page of 1,000 devices has about 1 MB.
 pub const HTTP_ANSWER_OCTETS_MAX: usize = 16 * 1024 * 1024;
+/// Octets of every other HTTP answer: a device, a token, a batch of 20. The largest known, discovery, has 100 kB.
+pub const HTTP_SMALL_ANSWER_OCTETS_MAX: usize = 1024 * 1024;
+/// Devices on one page of a list; Microsoft sends about 1,000. More is refused before it takes memory.
+pub const LIST_ROWS_MAX: usize = 10_000;
+/// Elements and texts in one XML answer; a page of 100 devices has about 1,500.
+pub const XML_EVENTS_MAX: usize = 65_536;
+/// Lookups of one server that run at a time. The budget lets through fewer, unless the cloud hangs.
+pub const LOOKUPS_IN_FLIGHT_MAX: usize = 256;
+/// Questions that wait for the thread of an inventory file. When full the request is decided at once as `throttled`.
+pub const INVENTORY_QUESTIONS_MAX: usize = 4_096;
 /// Credentials of one app: one, and its successor while they are exchanged.
 pub const CREDENTIALS_MAX: usize = 2;
+/// The longest that one call may take. Answers that come too late for their request are still good for the next one.
+pub const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(10);
+/// The longest that one page of a list may take: Graph is slow at large tenants.
+pub const LIST_CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest wish of a `Retry-After` that is obeyed; a longer one is a mistake or an attack.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 /// Pages of one list: at 100 devices a page this is two million devices. More is a loop.
 pub const LIST_PAGES_MAX: usize = 20_000;
 

@@ -3,12 +3,9 @@
 //! Owns the mirror of the fleet, the answers about devices outside of it, and the judgement of their age. It is read by
 //! all packet threads and written by `mdm`, which does the asking; it outlives a reload.
 
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use moka::sync::Cache;
@@ -22,35 +19,12 @@ use super::{
     fleet::{Table, Walk},
     identifier::{EntraId, IntuneId, MacAddress},
     join::Joiner,
+    marks::Marks,
     question::{Key, Medium},
     record::{DeviceRecord, Origin},
 };
 
-pub use super::{fleet::Match, join::Told};
-
-/// How long answers count; see the `[[mdm]]` keys of the same names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ages {
-    /// Younger answers are used at once.
-    pub compliance_max_age: Duration,
-    /// For how long "no such device" is believed.
-    pub negative_max_age: Duration,
-    /// For how long an old answer may be served while the cloud can't be asked.
-    pub stale_for: Duration,
-    /// Whether a MAC address that is not in the index can be asked (from the compliance retrieval service).
-    pub mac_can_be_asked: bool,
-}
-
-impl Default for Ages {
-    fn default() -> Self {
-        Self {
-            compliance_max_age: Duration::from_secs(5 * 60),
-            negative_max_age: Duration::from_secs(60),
-            stale_for: Duration::from_secs(8 * 3600),
-            mac_can_be_asked: false,
-        }
-    }
-}
+pub use super::{ages::Ages, fleet::Match, join::Told};
 
 /// What the directory can say about a key.
 #[derive(Clone, Debug)]
@@ -125,11 +99,13 @@ pub struct Directory {
     /// Apart from the links: a flood of strangers must not push devices out.
     denied: Cache<Key, Denial>,
     links: Cache<MacAddress, Link>,
+    used: Marks,
     devices: AtomicUsize,
     refused: AtomicU64,
     list_complete: AtomicBool,
     ethernet_complete: AtomicBool,
     list_devices: AtomicUsize,
+    enrolment_url: RwLock<Option<Arc<str>>>,
     /// One writer at a time; packet threads never take it.
     writer: Mutex<Writer>,
 }
@@ -176,11 +152,13 @@ impl Directory {
             by_ethernet_mac: Table::new(|record| record.ethernet_mac.filter(|mac| record.wifi_mac != Some(*mac))),
             denied: Cache::new(outside),
             links: Cache::new(outside),
+            used: Marks::new(capacity.devices),
             devices: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
             list_complete: AtomicBool::new(false),
             ethernet_complete: AtomicBool::new(false),
             list_devices: AtomicUsize::new(0),
+            enrolment_url: RwLock::new(None),
             writer: Mutex::default(),
         }
     }
@@ -190,6 +168,14 @@ impl Directory {
     /// What is known about `key`, judged by `ages`. `medium`: where a MAC address was seen.
     #[must_use]
     pub fn judge(&self, now: Now, key: &Key, medium: Option<Medium>, ages: &Ages) -> Knowledge {
+        let known = self.look(now, key, medium, ages);
+        if let Knowledge::Fresh { record, .. } | Knowledge::Aged { record, .. } = &known {
+            self.used.mark(record.intune_id, now.mono);
+        }
+        known
+    }
+
+    fn look(&self, now: Now, key: &Key, medium: Option<Medium>, ages: &Ages) -> Knowledge {
         match key {
             Key::Device(guid) => {
                 if let Some(record) = self.find(IntuneId(*guid)) {
@@ -208,6 +194,15 @@ impl Directory {
                 Match::Nobody => self.judge_unlisted_mac(now, *mac, medium, ages),
             },
         }
+    }
+
+    /// Whether a device should be asked again although nobody waits: it was used within `stale_for`, and nears the age
+    /// at which the next request would have to wait.
+    #[must_use]
+    pub fn is_due(&self, now: Now, record: &DeviceRecord, ages: &Ages) -> bool {
+        record.origin != Origin::Held
+            && record.age(now) >= ages.refresh_age(record.intune_id)
+            && self.used.is_marked(record.intune_id, now.mono, ages.stale_for)
     }
 
     /// The record of a device.
@@ -370,6 +365,17 @@ impl Directory {
         self.list_devices.load(Relaxed)
     }
 
+    /// Where users are sent to enrol a device, if the server told it.
+    #[must_use]
+    pub fn enrolment_url(&self) -> Option<Arc<str>> {
+        self.enrolment_url.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes where users are sent to enrol a device.
+    pub fn note_enrolment_url(&self, url: &str) {
+        *self.enrolment_url.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::from(url));
+    }
+
     // --- keeping: `store` -----------------------------------------------------------------------------------------------
 
     /// Puts a record back that a store kept. It makes no index complete.
@@ -456,19 +462,11 @@ fn by_age(record: Arc<DeviceRecord>, linked_at: Mono, now: Now, ages: &Ages) -> 
     }
     let age = now.mono.since(record.answered_at.min(linked_at));
     if age < ages.compliance_max_age {
-        let refresh = age >= refresh_age(record.intune_id, ages.compliance_max_age);
+        let refresh = age >= ages.refresh_age(record.intune_id);
         Knowledge::Fresh { record, refresh }
     } else {
         Knowledge::Aged { record, servable: age < ages.stale_for }
     }
-}
-
-/// The age from which a use refreshes behind: within the last fifth, spread over half of it so that devices that were
-/// answered together are not asked again together.
-fn refresh_age(id: IntuneId, compliance_max_age: Duration) -> Duration {
-    let spread = u32::from(id.0.octets()[15]);
-    let fifth = compliance_max_age / 5;
-    compliance_max_age - fifth + fifth / 2 * spread / 256
 }
 
 #[cfg(test)]

@@ -155,7 +155,8 @@ impl Match {
     ///
     /// Two records of one machine (the same serial number) are an enrolment and its successor: the newest check-in
     /// wins. Of two machines the newest wins only if the other has been silent for 30 days; else nobody can tell.
-    pub(super) fn consider(self, record: &Arc<DeviceRecord>, wall: Wall) -> Self {
+    #[must_use]
+    pub fn consider(self, record: &Arc<DeviceRecord>, wall: Wall) -> Self {
         let kept = match self {
             Self::Nobody => return Self::One(Arc::clone(record)),
             // Once contested, no third device can settle it: it would have to be the same machine as both.

@@ -259,6 +259,7 @@ mod tests {
         assert_eq!(MacAddress::parse(mac.to_string().as_bytes()), Some(mac));
     }
 
+    /// Trap 16 of Intune's: made-up addresses are told apart, and such that name nobody.
     #[test]
     fn private_and_unusable_addresses_are_known() {
         assert!(MacAddress::new([0x02, 0, 0, 0, 0, 1]).is_locally_administered());
@@ -268,6 +269,7 @@ mod tests {
         assert!(!MacAddress::new([0xa4, 0, 0, 0, 0, 1]).is_unusable());
     }
 
+    /// Trap 17 of Intune's: any case, with braces or without.
     #[test]
     fn a_device_id_is_found_in_every_form_in_use() {
         let expected = Guid::parse(GUID.as_bytes());

@@ -4,11 +4,13 @@
 //! directory that holds records and judges their age, and the words in which the engine asks and is answered. It asks
 //! nobody itself: `mdm` does, and puts the answers in here. It knows neither RADIUS nor policy.
 
+mod ages;
 pub mod certificate;
 pub mod directory;
 pub mod file;
 mod fleet;
 pub mod identifier;
 mod join;
+mod marks;
 pub mod question;
 pub mod record;

@@ -2,7 +2,7 @@
 //!
 //! No claim here waits: time is an argument.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use proptest::prelude::*;
 
@@ -314,11 +314,25 @@ fn a_device_is_refreshed_in_the_last_fifth_and_not_all_at_one_moment() {
     for last in 0..=255 {
         let mut octets = [1; 16];
         octets[15] = last;
-        let age = refresh_age(IntuneId(Guid::new(octets)), max_age);
+        let age = Ages { compliance_max_age: max_age, ..ages() }.refresh_age(IntuneId(Guid::new(octets)));
         assert!(age >= 80 * MINUTE && age < 90 * MINUTE, "{age:?}");
         seen.insert(age);
     }
     assert!(seen.len() > 200);
+}
+
+#[test]
+fn a_device_that_was_used_is_due_before_it_ages_and_one_that_was_not_never_is() {
+    let (directory, now) = (Directory::new(Capacity::default()), start());
+    directory.insert(device(1, now), Told::Everything);
+    let record = directory.find(intune(1)).expect("it was put in");
+    let due = |after: Duration| directory.is_due(now.advanced(after), &record, &ages());
+    assert!(!due(5 * MINUTE));
+    assert!(matches!(by_mac(&directory, now, 1, Medium::Wired, &ages()), Knowledge::Fresh { .. }));
+    assert!(!due(3 * MINUTE));
+    assert!(due(5 * MINUTE));
+    assert!(due(59 * MINUTE));
+    assert!(!due(62 * MINUTE));
 }
 
 // --- against a model --------------------------------------------------------------------------------------------------
@@ -428,10 +442,14 @@ fn key(number: u8) -> Key {
 }
 
 proptest! {
+    // Each case judges every key after every step.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn the_directory_says_what_a_plain_model_says(steps in prop::collection::vec(step(), 1..60), ask in any::<bool>()) {
         let ages = Ages { mac_can_be_asked: ask, ..ages() };
-        let (directory, mut model, mut now) = (Directory::new(Capacity::default()), Model::default(), start());
+        let (directory, mut model, mut now) =
+            (Directory::new(Capacity { devices: 100, outside: 1_000 }), Model::default(), start());
         for step in steps {
             match step {
                 Step::Insert { number, entra: entra_number, wifi, serial, silent_days } => {

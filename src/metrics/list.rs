@@ -79,6 +79,16 @@ families! {
     MDM_LAST_SYNC = Gauge "radmit_mdm_last_sync_timestamp_seconds" ["server"] "Unix time of the last complete background sync; 0 if there was none.";
     MDM_CREDENTIAL_EXPIRY = Gauge "radmit_mdm_credential_expiry_seconds" ["server"] "Unix time at which the credential expires.";
     DIRECTORY_DEVICES = Gauge "radmit_directory_devices" ["server"] "Devices that are known.";
+    DIRECTORY_REFUSED = Gauge "radmit_directory_refused" ["server"] "New devices that found no room.";
+    MDM_CALLS = Counter "radmit_mdm_calls_total" ["server", "service", "outcome"] "HTTP requests by the service that was asked and what came of them.";
+    MDM_SERVICE_SHUT = Gauge "radmit_mdm_service_shut" ["server", "service"] "1 while a service is not asked after failures.";
+    MDM_QUESTIONS_QUEUED = Gauge "radmit_mdm_questions_queued" ["server"] "Questions that wait or run.";
+    MDM_CLOCK_OFFSET = Gauge "radmit_mdm_clock_offset_seconds" ["server"] "How far the clock here is ahead of Microsoft's.";
+    MDM_HELD_DEVICES = Gauge "radmit_mdm_held_devices" ["server"] "Devices whose old answers the mass flip guard holds.";
+    MDM_QUESTIONS_MERGED = Counter "radmit_mdm_questions_merged_total" ["server"] "Questions that joined one about the same device.";
+    MDM_QUESTIONS_REFUSED = Counter "radmit_mdm_questions_refused_total" ["server"] "Questions that could not be asked in time.";
+    MDM_ROWS_MISMATCHED = Counter "radmit_mdm_rows_mismatched_total" ["server"] "Devices in answers that were not asked for, and were ignored.";
+    MDM_SYNCS = Counter "radmit_mdm_syncs_total" ["server", "result"] "Full lists that came in to their end (ok) and that did not (failed).";
     TLS_CERT_EXPIRY = Gauge "radmit_tls_cert_expiry_seconds" ["use"] "Unix time at which a certificate of ours expires.";
     CONFIG_INFO = Info "radmit_config_info" ["hash"] "Which configuration is running.";
     CONFIG_RELOAD = Counter "radmit_config_reload_total" ["result"] "Reloads that were taken (ok) and refused (failed).";

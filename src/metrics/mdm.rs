@@ -20,7 +20,7 @@ pub const RESULTS: [&str; 8] =
     ["found", "not-found", "unreachable", "throttled", "late", "misconfigured", "not-ready", "ambiguous"];
 
 /// Where the answer was from: the label `source`. The first is for lookups without an answer.
-pub const SOURCES: [&str; 5] = ["none", "fresh", "live", "sync", "stale"];
+pub const SOURCES: [&str; 6] = ["none", "fresh", "live", "sync", "stale", "held"];
 
 /// The cells of one server. Several threads write them.
 #[derive(Debug, Default)]
@@ -39,6 +39,28 @@ pub struct ServerCells {
     pub credential_expiry: Gauge,
     /// Devices in the directory.
     pub devices: Gauge,
+    /// New devices that found no room in the directory.
+    pub devices_refused: Gauge,
+    /// HTTP requests by [`Service`], then by [`CallOutcome`].
+    pub calls: [[Counter; CallOutcome::ALL.len()]; Service::ALL.len()],
+    /// 1 while a service is not asked after failures, by [`Service`].
+    pub service_shut: [Gauge; Service::ALL.len()],
+    /// Questions that wait or run.
+    pub questions_queued: Gauge,
+    /// Questions that joined one about the same device.
+    pub questions_merged: Counter,
+    /// Questions that could not be asked in time.
+    pub questions_refused: Counter,
+    /// Rows that were not what was asked for, and were ignored.
+    pub rows_mismatched: Counter,
+    /// Full lists that came in to their end.
+    pub syncs_completed: Counter,
+    /// Full lists that did not.
+    pub syncs_failed: Counter,
+    /// How far this machine's clock is ahead of the server's, in seconds.
+    pub clock_offset: Gauge,
+    /// Devices whose old answers the mass flip guard holds.
+    pub held_devices: Gauge,
 }
 
 impl ServerCells {
@@ -49,6 +71,85 @@ impl ServerCells {
         let source = place(&SOURCES, source.unwrap_or("none"));
         if let Some(cell) = result.zip(source).and_then(|(cells, at)| cells.get(at)) {
             cell.increment();
+        }
+    }
+
+    /// Counts one HTTP request.
+    pub fn count_call(&self, service: Service, outcome: CallOutcome) {
+        if let Some(cell) = self.calls.get(service as usize).and_then(|row| row.get(outcome as usize)) {
+            cell.increment();
+        }
+        if outcome == CallOutcome::Throttled {
+            self.throttled.increment();
+        }
+    }
+
+    /// Notes whether a service is shut.
+    pub fn note_shut(&self, service: Service, shut: bool) {
+        if let Some(cell) = self.service_shut.get(service as usize) {
+            cell.set(i64::from(shut));
+        }
+    }
+}
+
+/// The label `service` of calls. Each fails, is throttled and is refused on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// Tokens for Graph.
+    GraphToken,
+    /// Tokens for the compliance retrieval service.
+    IntuneToken,
+    /// Devices in Graph.
+    Graph,
+    /// Where the compliance retrieval service is.
+    Discovery,
+    /// The compliance retrieval service.
+    ComplianceRetrieval,
+}
+
+impl Service {
+    /// All of them, in the order of their cells.
+    pub const ALL: [Self; 5] =
+        [Self::GraphToken, Self::IntuneToken, Self::Graph, Self::Discovery, Self::ComplianceRetrieval];
+
+    /// The label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GraphToken => "graph-token",
+            Self::IntuneToken => "intune-token",
+            Self::Graph => "graph",
+            Self::Discovery => "discovery",
+            Self::ComplianceRetrieval => "compliance-retrieval",
+        }
+    }
+}
+
+/// The label `outcome` of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallOutcome {
+    /// A usable answer, whatever it said.
+    Answered,
+    /// None.
+    Unreachable,
+    /// Too many requests.
+    Throttled,
+    /// Refused: an admin must act.
+    Misconfigured,
+}
+
+impl CallOutcome {
+    /// All of them, in the order of their cells.
+    pub const ALL: [Self; 4] = [Self::Answered, Self::Unreachable, Self::Throttled, Self::Misconfigured];
+
+    /// The label.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Unreachable => "unreachable",
+            Self::Throttled => "throttled",
+            Self::Misconfigured => "misconfigured",
         }
     }
 }
@@ -100,8 +201,51 @@ impl Source for Arc<ServerRegistry> {
             &list::MDM_CREDENTIAL_EXPIRY,
             expiries.map(|(name, cells)| ([name], cells.credential_expiry.value())),
         )?;
-        page.gauge(&list::DIRECTORY_DEVICES, each().map(|(name, cells)| ([name], cells.devices.value())))
+        page.gauge(&list::DIRECTORY_DEVICES, each().map(|(name, cells)| ([name], cells.devices.value())))?;
+        page.gauge(&list::DIRECTORY_REFUSED, each().map(|(name, cells)| ([name], cells.devices_refused.value())))?;
+        tell_calls(page, &servers)?;
+        let gauge = |cell: fn(&ServerCells) -> &Gauge| each().map(move |(name, cells)| ([name], cell(cells).value()));
+        page.gauge(&list::MDM_QUESTIONS_QUEUED, gauge(|cells| &cells.questions_queued))?;
+        page.gauge(&list::MDM_CLOCK_OFFSET, gauge(|cells| &cells.clock_offset))?;
+        page.gauge(&list::MDM_HELD_DEVICES, gauge(|cells| &cells.held_devices))?;
+        let counter =
+            |cell: fn(&ServerCells) -> &Counter| each().map(move |(name, cells)| ([name], cell(cells).value()));
+        page.counter(&list::MDM_QUESTIONS_MERGED, counter(|cells| &cells.questions_merged))?;
+        page.counter(&list::MDM_QUESTIONS_REFUSED, counter(|cells| &cells.questions_refused))?;
+        page.counter(&list::MDM_ROWS_MISMATCHED, counter(|cells| &cells.rows_mismatched))?;
+        page.counter(
+            &list::MDM_SYNCS,
+            each().flat_map(|(name, cells)| {
+                [([name, "ok"], cells.syncs_completed.value()), ([name, "failed"], cells.syncs_failed.value())]
+            }),
+        )
     }
+}
+
+/// HTTP requests, and which services are shut.
+fn tell_calls(page: &mut Page<'_>, servers: &[(Box<str>, Arc<ServerCells>)]) -> fmt::Result {
+    let series = |cells: &'_ ServerCells| -> Vec<(&'static str, &'static str, u64)> {
+        let all = Service::ALL.iter().zip(&cells.calls);
+        let each = all.flat_map(|(service, row)| {
+            CallOutcome::ALL.iter().zip(row).map(|(outcome, cell)| (service.name(), outcome.name(), cell.value()))
+        });
+        each.filter(|(_, _, number)| *number > 0).collect()
+    };
+    page.counter(
+        &list::MDM_CALLS,
+        servers.iter().flat_map(|(name, cells)| {
+            series(cells).into_iter().map(|(service, outcome, number)| ([&**name, service, outcome], number))
+        }),
+    )?;
+    page.gauge(
+        &list::MDM_SERVICE_SHUT,
+        servers.iter().flat_map(|(name, cells)| {
+            Service::ALL
+                .iter()
+                .zip(&cells.service_shut)
+                .map(|(service, cell)| ([&**name, service.name()], cell.value()))
+        }),
+    )
 }
 
 #[cfg(test)]
@@ -124,5 +268,23 @@ mod tests {
                 r#"radmit_mdm_lookups_total{server="corp",result="late",source="none"} 1"#,
             ]
         );
+    }
+
+    #[test]
+    fn every_label_has_its_cell_at_its_place() {
+        for (at, service) in Service::ALL.into_iter().enumerate() {
+            assert_eq!(service as usize, at, "{}", service.name());
+        }
+        for (at, outcome) in CallOutcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, at, "{}", outcome.name());
+        }
+    }
+
+    #[test]
+    fn throttled_calls_count_twice_as_calls_and_as_throttled() {
+        let cells = ServerCells::default();
+        cells.count_call(Service::Graph, CallOutcome::Throttled);
+        let row = &cells.calls[Service::Graph as usize];
+        assert_eq!((row[CallOutcome::Throttled as usize].value(), cells.throttled.value()), (1, 1));
     }
 }

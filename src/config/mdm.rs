@@ -7,12 +7,9 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 use crate::{
     device::directory::Ages,
     document::{Kind as ValueKind, Table, Value},
-    mdm::{
-        cloud::Cloud,
-        settings::{
-            Api, Assertion, CertificatePair, Credential, Intune, Inventory, Kind, MassFlipGuard, Pem, Proxy,
-            SecretText, Settings, SettingsProblem, Trust,
-        },
+    mdm::settings::{
+        Api, Assertion, CertificatePair, Cloud, Credential, Intune, Inventory, Kind, MassFlipGuard, Pem, Proxy,
+        SecretText, Settings, SettingsProblem, Trust,
     },
     policy::facts::DeviceIdSource,
     problem::{Place, Problems, Severity},

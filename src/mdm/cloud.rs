@@ -6,66 +6,36 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use super::settings::{Intune, SettingsProblem};
+use super::settings::{Cloud, Intune, SettingsProblem};
 
-/// One of Microsoft's clouds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Cloud {
-    /// The worldwide one; also GCC.
-    #[default]
-    Global,
-    /// US government L4.
-    GccHigh,
-    /// US government L5.
-    Dod,
-    /// 21Vianet.
-    China,
-}
-
-impl Cloud {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Global, Self::GccHigh, Self::Dod, Self::China];
-
-    /// The name in configuration files.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Global => "global",
-            Self::GccHigh => "gcc-high",
-            Self::Dod => "dod",
-            Self::China => "china",
-        }
-    }
-
-    /// Source: Microsoft Graph, national cloud deployments; Entra, national clouds; Intune, US government endpoints.
-    const fn parts(self) -> Parts {
-        // The Intune resource id itself ends in "/", so its scope has two slashes.
-        match self {
-            Self::Global => Parts {
-                login: "https://login.microsoftonline.com",
-                graph: "https://graph.microsoft.com",
-                intune_scope: Some("https://api.manage.microsoft.com//.default"),
-                service_domain: "manage.microsoft.com",
-            },
-            Self::GccHigh => Parts {
-                login: "https://login.microsoftonline.us",
-                graph: "https://graph.microsoft.us",
-                intune_scope: Some("https://api.manage.microsoft.us//.default"),
-                service_domain: "manage.microsoft.us",
-            },
-            Self::Dod => Parts {
-                login: "https://login.microsoftonline.us",
-                graph: "https://dod-graph.microsoft.us",
-                intune_scope: Some("https://api.manage.microsoft.us//.default"),
-                service_domain: "manage.microsoft.us",
-            },
-            Self::China => Parts {
-                login: "https://login.partner.microsoftonline.cn",
-                graph: "https://microsoftgraph.chinacloudapi.cn",
-                intune_scope: None,
-                service_domain: "manage.microsoftonline.cn",
-            },
-        }
+/// Source: Microsoft Graph, national cloud deployments; Entra, national clouds; Intune, US government endpoints.
+const fn parts(cloud: Cloud) -> Parts {
+    // The Intune resource id itself ends in "/", so its scope has two slashes.
+    match cloud {
+        Cloud::Global => Parts {
+            login: "https://login.microsoftonline.com",
+            graph: "https://graph.microsoft.com",
+            intune_scope: Some("https://api.manage.microsoft.com//.default"),
+            service_domain: "manage.microsoft.com",
+        },
+        Cloud::GccHigh => Parts {
+            login: "https://login.microsoftonline.us",
+            graph: "https://graph.microsoft.us",
+            intune_scope: Some("https://api.manage.microsoft.us//.default"),
+            service_domain: "manage.microsoft.us",
+        },
+        Cloud::Dod => Parts {
+            login: "https://login.microsoftonline.us",
+            graph: "https://dod-graph.microsoft.us",
+            intune_scope: Some("https://api.manage.microsoft.us//.default"),
+            service_domain: "manage.microsoft.us",
+        },
+        Cloud::China => Parts {
+            login: "https://login.partner.microsoftonline.cn",
+            graph: "https://microsoftgraph.chinacloudapi.cn",
+            intune_scope: None,
+            service_domain: "manage.microsoftonline.cn",
+        },
     }
 }
 
@@ -78,15 +48,15 @@ struct Parts {
 
 /// Where one server's calls go.
 #[derive(Clone, Debug)]
-pub struct Endpoints {
+pub(super) struct Endpoints {
     /// Where tokens are issued; also the audience of assertions.
-    pub token: Url,
+    pub(super) token: Url,
     /// Graph, without path.
-    pub graph: Url,
+    pub(super) graph: Url,
     /// The scope of tokens for Graph.
-    pub graph_scope: String,
+    pub(super) graph_scope: String,
     /// The scope of tokens for the compliance retrieval service; none where it is not known.
-    pub intune_scope: Option<String>,
+    pub(super) intune_scope: Option<String>,
     /// Discovered services must live under this domain …
     service_domain: &'static str,
     /// … or on the very host of an overridden Graph.
@@ -98,8 +68,8 @@ impl Endpoints {
     ///
     /// # Errors
     /// An address that must not be used, with the key that holds it.
-    pub fn resolve(intune: &Intune) -> Result<Self, SettingsProblem> {
-        let parts = intune.cloud.parts();
+    pub(super) fn resolve(intune: &Intune) -> Result<Self, SettingsProblem> {
+        let parts = parts(intune.cloud);
         let token = match &intune.token_url {
             Some(text) => checked("token-url", text)?,
             None => checked("tenant-id", &format!("{}/{}/oauth2/v2.0/token", parts.login, intune.tenant_id))?,
@@ -121,8 +91,7 @@ impl Endpoints {
     }
 
     /// Whether the bearer may be sent to a service that discovery named.
-    #[must_use]
-    pub fn may_be_service(&self, url: &Url) -> bool {
+    pub(super) fn may_be_service(&self, url: &Url) -> bool {
         let Some(host) = url.host_str() else { return false };
         if self.overridden && same_origin(url, &self.graph) {
             return true;
@@ -191,6 +160,7 @@ mod tests {
         Endpoints::resolve(intune).expect("the settings are right").may_be_service(&Url::parse(url).expect("a URL"))
     }
 
+    /// Trap 6: the resource id itself ends in a slash.
     #[test]
     fn the_scope_of_intune_keeps_its_two_slashes() {
         let endpoints = Endpoints::resolve(&intune()).expect("the defaults are right");

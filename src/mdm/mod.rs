@@ -4,5 +4,26 @@
 //! anybody is told; how old an answer may be is the directory's judgement, and what it means is policy's. It knows no
 //! RADIUS and decides nothing.
 
-pub mod cloud;
+mod board;
+mod breaker;
+mod budget;
+mod chance;
+mod check;
+mod cloud;
+mod credential;
+mod desk;
+pub mod doctor;
+mod explain;
+mod flip;
+mod intake;
+mod intune;
+mod inventory;
+mod line;
+pub mod live;
 pub mod settings;
+mod sync;
+mod tend;
+mod token;
+mod transport;
+mod wire_tap;
+pub mod worker;

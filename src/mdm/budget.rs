@@ -1,0 +1,160 @@
+//! How many HTTP requests may leave, and when.
+//!
+//! Owns one token bucket as plain arithmetic on given times. Who gets the next token is the desk's choice.
+
+use std::time::Duration;
+
+use crate::clock::{Mono, Now};
+
+/// A bucket that holds a quarter of a second's worth of requests.
+///
+/// Kept as the time at which it would be empty ("virtual scheduling"), so that a place can also be booked ahead: in any
+/// span of time there are at most `capacity + rate * span` requests, whatever the order of calls.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    interval: Duration,
+    capacity: u32,
+    /// When the next request would be due if all came evenly.
+    due: Mono,
+}
+
+impl Budget {
+    /// A full bucket. `per_second`: at least 1; 0 counts as 1.
+    pub(super) fn new(per_second: u32) -> Self {
+        let per_second = per_second.max(1);
+        Self {
+            interval: Duration::from_secs(1) / per_second,
+            capacity: (per_second / 4).max(1),
+            due: Mono::from_nanos(i64::MIN),
+        }
+    }
+
+    /// Takes one token, or says when there will be one.
+    pub(super) fn take(&mut self, now: Now) -> Result<(), Mono> {
+        let at = self.free_at(now);
+        if at > now.mono {
+            return Err(at);
+        }
+        self.book(now);
+        Ok(())
+    }
+
+    /// Takes the next token there is; the request may leave at the returned time, not before.
+    pub(super) fn book(&mut self, now: Now) -> Mono {
+        let at = self.free_at(now);
+        self.due = self.due.max(at).plus(self.interval);
+        at
+    }
+
+    /// When a request could leave that has `ahead` others before it.
+    pub(super) fn expect(&self, now: Now, ahead: usize) -> Mono {
+        let ahead = u32::try_from(ahead).unwrap_or(u32::MAX);
+        // The first `level` of those ahead leave at once, each further one takes an interval.
+        let later = self.interval.saturating_mul(ahead);
+        self.due.max(now.mono).plus(later).minus(self.burst()).max(now.mono)
+    }
+
+    /// When `tokens` will be at hand, if nobody takes any before.
+    pub(super) fn filled_at(&self, now: Now, tokens: u32) -> Mono {
+        let lacking = self.capacity.saturating_sub(tokens.max(1));
+        self.due.minus(self.interval * lacking).max(now.mono)
+    }
+
+    /// Tokens at hand.
+    pub(super) fn level(&self, now: Now) -> u32 {
+        let booked = self.due.since(now.mono);
+        let used = u32::try_from(booked.as_nanos().div_ceil(self.interval.as_nanos())).unwrap_or(u32::MAX);
+        self.capacity.saturating_sub(used)
+    }
+
+    /// Tokens that a full bucket has.
+    pub(super) const fn capacity(&self) -> u32 {
+        self.capacity
+    }
+
+    fn free_at(&self, now: Now) -> Mono {
+        self.due.minus(self.burst()).max(now.mono)
+    }
+
+    fn burst(&self) -> Duration {
+        self.interval * (self.capacity - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn start() -> Now {
+        Now { mono: Mono::from_nanos(1 << 40), ..Now::default() }
+    }
+
+    #[test]
+    fn a_full_bucket_gives_a_quarter_of_a_second_at_once() {
+        let mut budget = Budget::new(80);
+        assert_eq!((budget.level(start()), budget.capacity()), (20, 20));
+        let taken = (0..100).take_while(|_| budget.take(start()).is_ok()).count();
+        assert_eq!(taken, 20);
+        assert_eq!(budget.level(start()), 0);
+        assert_eq!(budget.take(start()), Err(start().mono.plus(Duration::from_micros(12_500))));
+    }
+
+    #[test]
+    fn the_slowest_budget_still_moves() {
+        let mut budget = Budget::new(1);
+        assert!(budget.take(start()).is_ok());
+        assert_eq!(budget.take(start()), Err(start().mono.plus(Duration::from_secs(1))));
+        assert!(budget.take(start().advanced(Duration::from_secs(1))).is_ok());
+    }
+
+    #[test]
+    fn what_is_expected_is_what_booking_gives() {
+        let mut budget = Budget::new(10);
+        for ahead in 0..30 {
+            let mut booked = budget;
+            let last = (0..=ahead).map(|_| booked.book(start())).last();
+            assert_eq!(Some(budget.expect(start(), ahead)), last, "{ahead}");
+        }
+        let _ = budget.take(start());
+    }
+
+    #[test]
+    fn the_bucket_fills_up_again() {
+        let mut budget = Budget::new(8);
+        while budget.take(start()).is_ok() {}
+        for tokens in 1..=2 {
+            let at = budget.filled_at(start(), tokens);
+            let then = start().advanced(at.since(start().mono));
+            assert_eq!(budget.level(then), tokens);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_span_of_time_has_more_than_capacity_and_rate_allow(
+            rate in 1..200u32,
+            steps in prop::collection::vec((0..400u64, any::<bool>()), 1..300),
+        ) {
+            let (mut budget, mut now, mut sent) = (Budget::new(rate), start(), Vec::new());
+            for (millis, book) in steps {
+                now = now.advanced(Duration::from_millis(millis / 8));
+                if book {
+                    sent.push(budget.book(now));
+                } else if budget.take(now).is_ok() {
+                    sent.push(now.mono);
+                }
+            }
+            sent.sort();
+            for (at, first) in sent.iter().enumerate() {
+                for (further, last) in sent.iter().enumerate().skip(at) {
+                    let allowed = f64::from(budget.capacity()) + f64::from(rate) * last.since(*first).as_secs_f64();
+                    // One nanosecond per interval is lost to rounding.
+                    let count = u32::try_from(further - at + 1).expect("few");
+                    prop_assert!(f64::from(count) <= allowed + 0.001, "{count} in {:?}", last.since(*first));
+                }
+            }
+        }
+    }
+}

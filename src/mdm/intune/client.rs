@@ -1,0 +1,451 @@
+//! The calls to Intune's interfaces: each with its token, judged, noted, and its answer put into the directory.
+//!
+//! Owns what every call has in common, and what is remembered between calls: where the compliance retrieval service is,
+//! and which base answered lately. In which order calls make up a lookup is `lookup`'s business.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use reqwest::Url;
+
+use crate::{
+    clock::{self, Mono, Now, Wall},
+    device::{
+        identifier::{EntraId, IntuneId, MacAddress},
+        question::Failure,
+        record::{DeviceRecord, Origin},
+    },
+    limits,
+    metrics::mdm::Service,
+};
+
+use super::{
+    super::{
+        cloud::Endpoints,
+        explain::Complaint,
+        intake::Intake,
+        line::{Line, Payment},
+        settings::{Api, Intune, Settings},
+        token::{Audience, Tokens},
+        transport::{Bearer, Body, Call, Reply},
+    },
+    compliance::{self, About, NonCompliant, Said},
+    discovery,
+    graph::{self, Asked, ListPage, Part, Single},
+};
+
+/// A base that answered within this time is right, and its "not found" counts.
+const PROOF_LASTS: Duration = Duration::from_secs(5 * 60);
+
+/// Where the compliance retrieval service is, is asked again after this time.
+const DISCOVERY_LASTS: Duration = Duration::from_secs(24 * 3600);
+
+/// Everything that asks one Intune.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(super) line: Arc<Line>,
+    pub(super) tokens: Arc<Tokens>,
+    pub(super) endpoints: Endpoints,
+    pub(super) intake: Arc<Intake>,
+    pub(super) lookup: Vec<Api>,
+    pub(super) lookup_timeout: Duration,
+    graph_answered_at: Mutex<Option<Mono>>,
+    retrieval: Mutex<Option<Retrieval>>,
+    discovering: tokio::sync::Mutex<()>,
+}
+
+/// The compliance retrieval service as it was discovered.
+#[derive(Clone, Debug)]
+struct Retrieval {
+    base: Url,
+    found_at: Mono,
+    answered_at: Option<Mono>,
+}
+
+/// How one call, or several in a row, may be made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Errand {
+    /// Until when.
+    pub(super) until: Mono,
+    pub(super) payment: Payment,
+    pub(super) origin: Origin,
+}
+
+impl Errand {
+    /// For work that nobody waits for.
+    pub(in super::super) fn background() -> Self {
+        Self { until: Mono::NEVER, payment: Payment::Background, origin: Origin::Sync }
+    }
+
+    /// For one call by itself, that somebody waits for.
+    pub(in super::super) fn soon() -> Self {
+        let until = clock::now().mono.plus(limits::CALL_TIMEOUT_MAX);
+        Self { until, payment: Payment::Inline, origin: Origin::Lookup }
+    }
+
+    /// For background work whose tokens are taken already.
+    pub(in super::super) fn prepaid() -> Self {
+        Self { payment: Payment::Paid, ..Self::background() }
+    }
+
+    /// How the next call is paid; the token of a question is good for one.
+    fn pay(&mut self) -> Payment {
+        let payment = self.payment;
+        if payment == Payment::Paid {
+            self.payment = Payment::Inline;
+        }
+        payment
+    }
+
+    fn left(&self, now: Now) -> Duration {
+        self.until.since(now.mono)
+    }
+
+    pub(super) fn asked(&self) -> Asked {
+        Asked { at: clock::now().mono, origin: self.origin }
+    }
+}
+
+/// What is asked of a service, apart from the token.
+struct Ask {
+    service: Service,
+    audience: Audience,
+    url: Url,
+    accept: &'static str,
+    body: Option<Vec<u8>>,
+    list: bool,
+}
+
+impl Ask {
+    fn graph(url: Url) -> Self {
+        let (service, audience) = (Service::Graph, Audience::Graph);
+        Self { service, audience, url, accept: "application/json", body: None, list: false }
+    }
+
+    fn retrieval(url: Url) -> Self {
+        let (service, audience) = (Service::ComplianceRetrieval, Audience::Intune);
+        Self { service, audience, url, accept: "application/xml", body: None, list: false }
+    }
+
+    fn call(&self, bearer: Bearer, left: Duration) -> Call {
+        let most = if self.list { limits::LIST_CALL_TIMEOUT } else { limits::CALL_TIMEOUT_MAX };
+        let mut call = Call::get(self.url.clone(), Some(bearer), self.accept, left.min(most));
+        if self.list {
+            call.octets_max = limits::HTTP_ANSWER_OCTETS_MAX;
+        }
+        if let Some(body) = &self.body {
+            call.body = Body::Json(body.clone());
+        }
+        call
+    }
+}
+
+impl Client {
+    pub(in super::super) fn new(
+        settings: &Settings,
+        intune: &Intune,
+        endpoints: Endpoints,
+        line: Arc<Line>,
+        intake: Arc<Intake>,
+    ) -> Arc<Self> {
+        let known = endpoints.intune_scope.is_some();
+        let lookup = intune.lookup.iter().copied().filter(|api| *api != Api::ComplianceRetrieval || known).collect();
+        Arc::new(Self {
+            tokens: Tokens::new(intune.clone(), endpoints.clone()),
+            line,
+            endpoints,
+            intake,
+            lookup,
+            lookup_timeout: settings.lookup_timeout,
+            graph_answered_at: Mutex::default(),
+            retrieval: Mutex::default(),
+            discovering: tokio::sync::Mutex::default(),
+        })
+    }
+
+    pub(in super::super) fn line(&self) -> &Arc<Line> {
+        &self.line
+    }
+
+    pub(in super::super) fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
+    /// Whether an API is asked at all.
+    pub(in super::super) fn uses(&self, api: Api) -> bool {
+        self.lookup.contains(&api)
+    }
+
+    /// Fetches a token, to see whether it can be had.
+    pub(in super::super) async fn token(&self, audience: Audience) -> Result<Bearer, Complaint> {
+        self.bearer(&Errand::soon(), audience).await
+    }
+
+    /// Renews tokens ahead of their end.
+    pub(in super::super) fn keep_tokens(&self) {
+        for audience in [Audience::Graph, Audience::Intune] {
+            self.tokens.keep(audience, &self.line);
+        }
+    }
+
+    // --- Graph ----------------------------------------------------------------------------------------------------------
+
+    /// One device by its Intune id. `Absent` counts only with [`Self::prove_graph`].
+    pub(super) async fn graph_device(&self, errand: &mut Errand, id: IntuneId) -> Result<Single, Complaint> {
+        let asked = errand.asked();
+        let reply = self.send(errand, Ask::graph(graph::device_url(&self.endpoints.graph, id))).await?;
+        self.settle_graph(asked.at, &reply, graph::judge_single(&reply, id, asked))
+    }
+
+    /// The devices that have an Entra id.
+    pub(super) async fn graph_entra(&self, errand: &mut Errand, id: EntraId) -> Result<Vec<DeviceRecord>, Complaint> {
+        let asked = errand.asked();
+        let reply = self.send(errand, Ask::graph(graph::entra_url(&self.endpoints.graph, id))).await?;
+        let judged = graph::judge_entra(&reply, &self.endpoints.graph, id, asked);
+        let (rows, mismatched) = self.settle_graph(asked.at, &reply, judged)?;
+        self.line.metrics().rows_mismatched.add(u64::try_from(mismatched).unwrap_or(0));
+        Ok(rows)
+    }
+
+    /// Where the list of all devices begins.
+    pub(in super::super) fn list_url(&self) -> Url {
+        graph::list_url(&self.endpoints.graph)
+    }
+
+    /// Where the list of the devices that checked in after `since` begins.
+    pub(in super::super) fn since_url(&self, since: Wall) -> Url {
+        graph::since_url(&self.endpoints.graph, since)
+    }
+
+    /// One page of a list.
+    pub(in super::super) async fn graph_page(&self, errand: &mut Errand, url: Url) -> Result<ListPage, Complaint> {
+        let asked = errand.asked();
+        let reply = self.send(errand, Ask { list: true, ..Ask::graph(url) }).await?;
+        self.settle_graph(asked.at, &reply, graph::judge_page(&reply, &self.endpoints.graph, asked))
+    }
+
+    /// Single GETs of up to twenty devices at once; each is paid for.
+    pub(in super::super) async fn graph_batch(
+        &self,
+        errand: &mut Errand,
+        ids: &[IntuneId],
+    ) -> Result<Vec<Part>, Complaint> {
+        let asked = errand.asked();
+        let body = Some(graph::batch_body(ids));
+        let reply = self.send(errand, Ask { body, ..Ask::graph(graph::batch_url(&self.endpoints.graph)) }).await?;
+        let parts = self.settle_graph(asked.at, &reply, graph::judge_batch(&reply, ids, asked))?;
+        // A batch that is right as a whole may hide that we are throttled.
+        for complaint in parts.iter().filter_map(|(_, part)| part.as_ref().err()) {
+            self.line.note(Service::Graph, Err(complaint));
+        }
+        Ok(parts)
+    }
+
+    /// Whether Graph's "not found" counts: it answered lately, or does now.
+    pub(in super::super) async fn prove_graph(&self, errand: &mut Errand) -> Result<(), Complaint> {
+        let answered_at = *lock(&self.graph_answered_at);
+        if answered_at.is_some_and(|at| clock::now().mono.since(at) < PROOF_LASTS) {
+            return Ok(());
+        }
+        let asked = errand.asked();
+        let reply = self.send(errand, Ask::graph(graph::proof_url(&self.endpoints.graph))).await?;
+        self.settle_graph(asked.at, &reply, graph::judge_proof(&reply, &self.endpoints.graph))
+    }
+
+    fn settle_graph<T>(&self, asked_at: Mono, reply: &Reply, judged: Result<T, Complaint>) -> Result<T, Complaint> {
+        self.line.note(Service::Graph, judged.as_ref().map(|_| ()));
+        if judged.is_ok() && reply.status == 200 {
+            *lock(&self.graph_answered_at) = Some(asked_at);
+        }
+        judged
+    }
+
+    // --- compliance retrieval -------------------------------------------------------------------------------------------
+
+    /// One device by its Intune id.
+    pub(in super::super) async fn retrieval_device(
+        &self,
+        errand: &mut Errand,
+        id: IntuneId,
+    ) -> Result<Said, Complaint> {
+        let asked = errand.asked();
+        let base = self.discover(errand).await?;
+        let reply = self.send(errand, Ask::retrieval(compliance::device_url(&base, id))).await;
+        let said = self.settle_retrieval(asked.at, &reply, |reply| compliance::judge_device(reply, id, asked))?;
+        self.believe_absence(errand, said, asked.at).await
+    }
+
+    /// The device that has a MAC address.
+    pub(super) async fn retrieval_mac(&self, errand: &mut Errand, mac: MacAddress) -> Result<Said, Complaint> {
+        let asked = errand.asked();
+        let base = self.discover(errand).await?;
+        let reply = self.send(errand, Ask::retrieval(compliance::mac_url(&base, mac))).await;
+        let said = self.settle_retrieval(asked.at, &reply, |reply| compliance::judge_mac(reply, mac, asked))?;
+        self.believe_absence(errand, said, asked.at).await
+    }
+
+    /// What the service says about itself.
+    pub(in super::super) async fn retrieval_about(&self, errand: &mut Errand) -> Result<About, Complaint> {
+        let asked = errand.asked();
+        let base = self.discover(errand).await?;
+        let reply = self.send(errand, Ask::retrieval(compliance::about_url(&base))).await;
+        self.settle_retrieval(asked.at, &reply, compliance::judge_about)
+    }
+
+    /// One page of all devices that are not compliant. At most once in four hours: the service refuses more, and that
+    /// must not stand in the way of questions about single devices, so the breaker is not told.
+    pub(in super::super) async fn retrieval_noncompliant(
+        &self,
+        errand: &mut Errand,
+        page: &str,
+    ) -> Result<NonCompliant, Complaint> {
+        let base = self.discover(errand).await?;
+        let ask = Ask { list: true, ..Ask::retrieval(compliance::noncompliant_url(&base, page)) };
+        let judged = compliance::judge_noncompliant(&self.send(errand, ask).await?);
+        self.line.count(Service::ComplianceRetrieval, judged.as_ref().map(|_| ()));
+        judged
+    }
+
+    /// A 404 means that there is no such device only if the base answers something else right now: when a tenant is moved,
+    /// its old scale unit says 404 to everything, and minutes before it was right.
+    async fn believe_absence(&self, errand: &mut Errand, said: Said, asked_at: Mono) -> Result<Said, Complaint> {
+        if said != Said::Absent {
+            return Ok(said);
+        }
+        let answered_at = lock(&self.retrieval).as_ref().and_then(|retrieval| retrieval.answered_at);
+        if answered_at.is_some_and(|at| at > asked_at) {
+            return Ok(Said::NotRegistered);
+        }
+        self.retrieval_about(errand).await.map(|_| Said::NotRegistered)
+    }
+
+    fn settle_retrieval<T>(
+        &self,
+        asked_at: Mono,
+        reply: &Result<Reply, Complaint>,
+        judge: impl FnOnce(&Reply) -> Result<T, Complaint>,
+    ) -> Result<T, Complaint> {
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(complaint) => {
+                // The tenant may have been moved to another scale unit.
+                if complaint.failure == Failure::Unreachable {
+                    *lock(&self.retrieval) = None;
+                }
+                return Err(complaint.clone());
+            }
+        };
+        let judged = judge(reply);
+        self.line.note(Service::ComplianceRetrieval, judged.as_ref().map(|_| ()));
+        let mut retrieval = lock(&self.retrieval);
+        match &judged {
+            Ok(_) if reply.status == 200 => {
+                if let Some(retrieval) = &mut *retrieval {
+                    retrieval.answered_at = Some(asked_at);
+                }
+            }
+            Err(complaint) if complaint.failure == Failure::Unreachable => *retrieval = None,
+            _ => {}
+        }
+        judged
+    }
+
+    /// Where the service is: as remembered, or asked by one at a time.
+    pub(in super::super) async fn discover(&self, errand: &mut Errand) -> Result<Url, Complaint> {
+        let remembered = || {
+            let now = clock::now().mono;
+            let retrieval = lock(&self.retrieval);
+            retrieval
+                .as_ref()
+                .filter(|known| now.since(known.found_at) < DISCOVERY_LASTS)
+                .map(|known| known.base.clone())
+        };
+        if let Some(base) = remembered() {
+            return Ok(base);
+        }
+        let _one = self.discovering.lock().await;
+        if let Some(base) = remembered() {
+            return Ok(base);
+        }
+        let ask = Ask { service: Service::Discovery, ..Ask::graph(discovery::url(&self.endpoints.graph)) };
+        let reply = self.send(errand, ask).await?;
+        let judged = discovery::judge(&reply, &self.endpoints).and_then(|found| {
+            found.ok_or_else(|| {
+                let sentence = "this tenant lists no compliance retrieval service; check the Intune licence and cloud, or \
+                                write lookup = [\"graph\"]";
+                Complaint::new(Failure::Misconfigured, sentence)
+            })
+        });
+        self.line.note(Service::Discovery, judged.as_ref().map(|_| ()));
+        let base = judged?;
+        *lock(&self.retrieval) = Some(Retrieval { base: base.clone(), found_at: clock::now().mono, answered_at: None });
+        Ok(base)
+    }
+
+    // --- both -----------------------------------------------------------------------------------------------------------
+
+    /// Sends with a token; one that is refused is replaced once.
+    async fn send(&self, errand: &mut Errand, ask: Ask) -> Result<Reply, Complaint> {
+        let mut refused = false;
+        loop {
+            let bearer = self.bearer(errand, ask.audience).await?;
+            let left = errand.left(clock::now());
+            if left.is_zero() {
+                return Err(late(ask.service));
+            }
+            let reply = self.line.send(ask.service, ask.call(bearer.clone(), left), errand.pay()).await?;
+            if reply.status != 401 || refused {
+                return Ok(reply);
+            }
+            refused = true;
+            self.tokens.refuse(ask.audience, &bearer);
+        }
+    }
+
+    async fn bearer(&self, errand: &Errand, audience: Audience) -> Result<Bearer, Complaint> {
+        let left = errand.left(clock::now());
+        let bearer = tokio::time::timeout(left, self.tokens.bearer(audience, &self.line)).await;
+        bearer.unwrap_or_else(|_| Err(late(audience.service())))
+    }
+
+    /// Why no question can be answered now, and until when, as far as is known without asking: every interface is shut.
+    pub(in super::super) fn refuses(&self, now: Now) -> Option<(Failure, Mono)> {
+        let mut refused = None;
+        for api in &self.lookup {
+            let (failure, until) = self.is_shut(*api, now)?;
+            // The failure of the interface that comes first is the one to tell.
+            let (first, earliest) = refused.unwrap_or((failure, until));
+            refused = Some((first, until.min(earliest)));
+        }
+        refused
+    }
+
+    /// Whether an API can't answer now, as far as is known without asking.
+    pub(super) fn is_shut(&self, api: Api, now: Now) -> Option<(Failure, Mono)> {
+        match api {
+            Api::Graph => self.line.shut(Service::Graph, now).or_else(|| self.lacks_token(Audience::Graph, now)),
+            Api::ComplianceRetrieval => {
+                let discovered = lock(&self.retrieval).is_some();
+                self.line
+                    .shut(Service::ComplianceRetrieval, now)
+                    .or_else(|| self.lacks_token(Audience::Intune, now))
+                    .or_else(|| self.line.shut(Service::Discovery, now).filter(|_| !discovered))
+            }
+        }
+    }
+
+    /// Why there is no token, if there is none and none can be fetched.
+    fn lacks_token(&self, audience: Audience, now: Now) -> Option<(Failure, Mono)> {
+        self.line.shut(audience.service(), now).filter(|_| !self.tokens.has(audience, now))
+    }
+}
+
+fn late(service: Service) -> Complaint {
+    Complaint::new(Failure::Late, format!("{} was not answered in time", service.name()))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

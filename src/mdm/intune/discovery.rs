@@ -1,0 +1,132 @@
+//! Where the compliance retrieval service of a tenant is.
+//!
+//! Owns the question and the choice among what is listed. When it is asked again is the client's business.
+
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::{
+    super::{
+        cloud::Endpoints,
+        explain::{self, Complaint},
+        transport::Reply,
+    },
+    graph::{below, envelope, json},
+};
+
+/// How it is called in sentences.
+const DISCOVERY: &str = "service discovery (Graph)";
+
+/// Any one of these will do; the first is the smallest.
+pub(super) const PERMISSION: &str = "ServicePrincipalEndpoint.Read.All (or Application.Read.All)";
+
+/// The service that is looked for. The retired `NACAPIService` is still listed beside it.
+const SERVICE: &str = "ComplianceRetrievalService";
+
+/// The app of Microsoft Intune, which has the services as endpoints.
+const INTUNE_APP: &str = "appId=0000000a-0000-0000-c000-000000000000";
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    #[serde(alias = "serviceName", default)]
+    provider_name: Option<String>,
+    #[serde(default)]
+    uri: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct List {
+    value: Vec<Listed>,
+}
+
+/// Where to ask.
+pub(super) fn url(graph: &Url) -> Url {
+    below(graph, &["v1.0", "servicePrincipals", INTUNE_APP, "endpoints"])
+}
+
+/// Judges the reply: where the service is, none if the tenant has none.
+/// Source: Microsoft Graph, servicePrincipal endpoints; names are compared without case, as Microsoft's own client does.
+pub(super) fn judge(reply: &Reply, endpoints: &Endpoints) -> Result<Option<Url>, Complaint> {
+    match (reply.status, envelope(reply)) {
+        (200, _) => {
+            let list: List = json(reply)?;
+            let named = list.value.iter().filter(|listed| {
+                listed.provider_name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(SERVICE))
+            });
+            // Some of what is listed is no address at all, and the token is shown to the chosen cloud's hosts only.
+            let mut found = named.filter_map(|listed| Url::parse(listed.uri.as_deref()?).ok());
+            Ok(found.find(|url| endpoints.may_be_service(url)))
+        }
+        (401, _) => Err(explain::unauthorised(DISCOVERY)),
+        (403, Some(_)) => Err(explain::forbidden(DISCOVERY, PERMISSION)),
+        _ => Err(Complaint::status(DISCOVERY, reply)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        device::question::Failure,
+        mdm::settings::{Credential, Intune, SecretText},
+    };
+
+    fn endpoints() -> Endpoints {
+        let secret = Credential::Secret(SecretText::fixed("x".to_owned().into()));
+        Endpoints::resolve(&Intune::new("t", "aaaa1111-bb22-cc33-dd44-eeee5555ffff", secret)).expect("they are right")
+    }
+
+    fn found(entries: &[(&str, &str)]) -> Option<String> {
+        let value: Vec<_> = entries
+            .iter()
+            .map(|(name, uri)| serde_json::json!({ "id": "x", "deletedDateTime": null, "providerName": name, "uri": uri }))
+            .collect();
+        let body = serde_json::json!({ "@odata.context": "x", "value": value }).to_string().into_bytes();
+        let reply = Reply { status: 200, content_type: "application/json".into(), body, ..Reply::default() };
+        judge(&reply, &endpoints()).expect("the reply is right").map(String::from)
+    }
+
+    /// Trap 5: decoys, texts that are no addresses, other spellings, other hosts.
+    #[test]
+    fn the_right_service_is_found_among_decoys() {
+        let right = "https://fef.msud01.manage.microsoft.com/TrafficGateway/ComplianceRetrievalService";
+        let decoys = [
+            ("ASUName", "TESTASU01"),
+            ("NACAPIService", "https://fef.msud01.manage.microsoft.com/StatelessNACService"),
+            ("ComplianceRetrievalService", "TESTASU01"),
+            ("ComplianceRetrievalService", "https://evil.example/ComplianceRetrievalService"),
+        ];
+        assert_eq!(found(&decoys), None);
+        for name in ["ComplianceRetrievalService", "complianceretrievalservice"] {
+            assert_eq!(found(&[decoys.as_slice(), &[(name, right)]].concat()).as_deref(), Some(right), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_older_name_of_the_field_is_understood() {
+        let body =
+            r#"{"value":[{"serviceName":"ComplianceRetrievalService","uri":"https://fef.x.manage.microsoft.com/y"}]}"#;
+        let reply =
+            Reply { status: 200, content_type: "application/json".into(), body: body.into(), ..Reply::default() };
+        assert!(judge(&reply, &endpoints()).expect("it is right").is_some());
+    }
+
+    #[test]
+    fn a_missing_permission_is_named() {
+        let body = r#"{"error":{"code":"Authorization_RequestDenied","message":"Insufficient privileges to complete the operation."}}"#;
+        let reply = Reply { status: 403, body: body.into(), ..Reply::default() };
+        let complaint = judge(&reply, &endpoints()).expect_err("403");
+        assert_eq!(complaint.failure, Failure::Misconfigured);
+        assert!(complaint.sentence.contains("ServicePrincipalEndpoint.Read.All"), "{}", complaint.sentence);
+    }
+
+    #[test]
+    fn it_is_asked_about_the_app_of_intune() {
+        let url = url(&Url::parse("https://graph.microsoft.com").expect("a URL"));
+        assert_eq!(
+            url.as_str(),
+            "https://graph.microsoft.com/v1.0/servicePrincipals/appId=0000000a-0000-0000-c000-000000000000/endpoints"
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! The way to one server's services: every call pays from the budget, passes its breaker, and is counted.
+//!
+//! Owns the order of these steps and the line in the log when a service falls silent or answers again. What a reply means
+//! is judged by whoever called.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tracing::{info, warn};
+
+use crate::{
+    clock::{self, Mono, Now},
+    device::question::Failure,
+    metrics::mdm::{CallOutcome, ServerCells, Service},
+};
+
+use super::{
+    breaker::{Breaker, Change, Report},
+    chance,
+    desk::Desk,
+    explain::Complaint,
+    transport::{Call, Reply, Transport},
+};
+
+/// The way to one server's services.
+#[derive(Debug)]
+pub(super) struct Line {
+    name: Arc<str>,
+    transport: Transport,
+    desk: Mutex<Desk>,
+    breakers: Mutex<[Breaker; Service::ALL.len()]>,
+    metrics: Arc<ServerCells>,
+}
+
+/// Who pays for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Payment {
+    /// The token of the question was taken already.
+    Paid,
+    /// The next token there is: somebody waits for this call.
+    Inline,
+    /// A token that nobody else wants.
+    Background,
+}
+
+impl Line {
+    pub(super) fn new(name: Arc<str>, transport: Transport, per_second: u32, metrics: Arc<ServerCells>) -> Self {
+        Self { name, transport, desk: Mutex::new(Desk::new(per_second)), breakers: Mutex::default(), metrics }
+    }
+
+    /// The name of the server, for the log.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn metrics(&self) -> &ServerCells {
+        &self.metrics
+    }
+
+    /// The questions that wait.
+    pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why a service is not asked now, and until when.
+    pub(super) fn shut(&self, service: Service, now: Now) -> Option<(Failure, Mono)> {
+        self.breakers().get(service as usize)?.shut(now)
+    }
+
+    /// Sends one call. The caller judges the reply and must [`Self::note`] what it is worth.
+    ///
+    /// # Errors
+    /// The service is shut, the budget is empty for too long, or nothing came back; noted already.
+    pub(super) async fn send(&self, service: Service, call: Call, payment: Payment) -> Result<Reply, Complaint> {
+        let name = service.name();
+        self.admit(service)?;
+        self.pay(payment, &call, name).await?;
+        let host = call.url.host_str().unwrap_or("").to_owned();
+        match self.transport.send(call).await {
+            Ok(reply) => {
+                self.compare_clocks(&reply);
+                Ok(reply)
+            }
+            Err(broken) => {
+                let complaint = Complaint::broken(name, &host, &broken);
+                self.note(service, Err(&complaint));
+                Err(complaint)
+            }
+        }
+    }
+
+    /// Notes what came of a call.
+    pub(super) fn note(&self, service: Service, outcome: Result<(), &Complaint>) {
+        let now = clock::now();
+        let report = self.count(service, outcome);
+        let change =
+            self.breakers().get_mut(service as usize).and_then(|breaker| breaker.note(now, report, chance::roll()));
+        match (change, outcome) {
+            (Some(Change::Shut(failure, pause)), Err(complaint)) => {
+                self.metrics.note_shut(service, true);
+                warn!(
+                    server = %self.name, service = service.name(), result = failure.name(), pause_ms = pause.as_millis(),
+                    "{}", complaint.sentence
+                );
+            }
+            (Some(Change::Flows), _) => {
+                self.metrics.note_shut(service, false);
+                info!(server = %self.name, service = service.name(), "answers again");
+            }
+            _ => {}
+        }
+    }
+
+    /// Counts a call without telling the breaker of its service.
+    pub(super) fn count(&self, service: Service, outcome: Result<(), &Complaint>) -> Report {
+        let report = outcome.map_or_else(Complaint::report, |()| Report::Answered);
+        let counted = match report {
+            Report::Answered => CallOutcome::Answered,
+            Report::Unreachable { .. } => CallOutcome::Unreachable,
+            Report::Throttled { .. } => CallOutcome::Throttled,
+            Report::Refused => CallOutcome::Misconfigured,
+        };
+        self.metrics.count_call(service, counted);
+        report
+    }
+
+    fn admit(&self, service: Service) -> Result<(), Complaint> {
+        let mut breakers = self.breakers();
+        let Some(breaker) = breakers.get_mut(service as usize) else { return Ok(()) };
+        breaker.admit(clock::now()).map_err(|(failure, _)| {
+            Complaint::new(failure, format!("{} is not asked for a while after failures", service.name()))
+        })
+    }
+
+    async fn pay(&self, payment: Payment, call: &Call, service: &str) -> Result<(), Complaint> {
+        let now = clock::now();
+        match payment {
+            Payment::Paid => {}
+            Payment::Inline => {
+                let at = self.desk().book(now);
+                let wait = at.since(now.mono);
+                if wait > call.timeout {
+                    let sentence = format!("{service} could not be asked in time within requests-per-second");
+                    return Err(Complaint::new(Failure::Throttled, sentence));
+                }
+                tokio::time::sleep(wait).await;
+            }
+            Payment::Background => self.pay_for_background(1).await,
+        }
+        Ok(())
+    }
+
+    /// Takes the tokens for `calls` calls that nobody waits for.
+    pub(super) async fn pay_for_background(&self, calls: usize) {
+        for _ in 0..calls {
+            loop {
+                let now = clock::now();
+                let taken = self.desk().take_for_background(now);
+                let Err(at) = taken else { break };
+                tokio::time::sleep(at.since(now.mono)).await;
+            }
+        }
+    }
+
+    /// Assertions and tokens have times in them: a wrong clock shows here first.
+    fn compare_clocks(&self, reply: &Reply) {
+        let Some(theirs) = reply.date else { return };
+        let offset = clock::now().wall.as_secs().saturating_sub(theirs.as_secs());
+        self.metrics.clock_offset.set(offset);
+    }
+
+    fn breakers(&self) -> MutexGuard<'_, [Breaker; Service::ALL.len()]> {
+        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

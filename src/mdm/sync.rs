@@ -1,0 +1,388 @@
+//! Keeping the mirror of the fleet up to date behind the requests: lists, what checked in since, Ethernet addresses.
+//!
+//! Owns when what is fetched and when an index is complete. A list that breaks off, or is much shorter than the last, adds
+//! what it brought and completes nothing; a device that a list lacks is asked by its id, and only its own "not found"
+//! removes it.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use reqwest::Url;
+use tokio::sync::Notify;
+use tracing::{info, warn};
+
+use crate::{
+    clock::{self, Mono, Wall},
+    device::{
+        directory::Told,
+        identifier::IntuneId,
+        question::{Failure, Medium},
+        record::{Compliance, Origin},
+    },
+    limits,
+};
+
+use super::{
+    chance,
+    explain::Complaint,
+    intune::{
+        BATCH_PARTS_MAX, Single, bare_record,
+        client::{Client, Errand},
+    },
+    settings::{Api, Intune},
+};
+
+/// How far an incremental list reaches back before the last one: clocks differ, and Graph shows check-ins late.
+const OVERLAP: Duration = Duration::from_secs(10 * 60);
+
+/// The first pause after a failed list, doubled up to the last.
+const RETRY: Duration = Duration::from_secs(10);
+const RETRY_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// How often one page, or one device of the Ethernet pass, is tried.
+const TRIES: u32 = 5;
+
+/// The broad question about devices that are not compliant is answered with 503 more often than this.
+/// Source: Microsoft, "Integrate network access control with Intune".
+const BROAD_INTERVAL: Duration = Duration::from_secs(4 * 3600);
+
+/// The background work of one server.
+#[derive(Debug)]
+pub(super) struct Sync {
+    client: Arc<Client>,
+    polling_interval: Duration,
+    incremental_interval: Duration,
+    /// A list came in: there may be devices to ask one by one.
+    listed: Notify,
+    /// When the last list that came to its end began; what it did not bring is asked by id.
+    list_began: AtomicI64,
+}
+
+impl Sync {
+    pub(super) fn new(client: Arc<Client>, intune: &Intune) -> Arc<Self> {
+        Arc::new(Self {
+            client,
+            polling_interval: intune.polling_interval,
+            incremental_interval: intune.incremental_interval,
+            listed: Notify::new(),
+            list_began: AtomicI64::new(i64::MIN),
+        })
+    }
+
+    // --- lists ----------------------------------------------------------------------------------------------------------
+
+    /// Fetches lists for as long as the server runs.
+    pub(super) async fn run_lists(&self) {
+        if !self.client.uses(Api::Graph) {
+            self.run_broad().await;
+            return;
+        }
+        let mut reached = clock::now().wall.minus(OVERLAP);
+        let mut full_due = (!self.polling_interval.is_zero()).then(|| clock::now().mono);
+        let mut failures = 0u32;
+        loop {
+            let began = clock::now();
+            let full = full_due.is_some_and(|due| due <= began.mono);
+            if !full && self.incremental_interval.is_zero() && full_due.is_none() {
+                return;
+            }
+            let listed = if full { self.fetch_all().await } else { self.fetch_since(reached).await };
+            if listed.is_ok() {
+                failures = 0;
+                reached = began.wall.minus(OVERLAP);
+                self.listed.notify_one();
+            } else {
+                failures = failures.saturating_add(1);
+            }
+            let mut pause = if listed.is_ok() { self.incremental_interval } else { backoff(failures) };
+            if full && listed.is_ok() {
+                full_due = Some(began.mono.plus(spread(self.polling_interval)));
+            }
+            if let Some(due) = full_due.filter(|_| listed.is_ok()) {
+                let until_full = due.since(clock::now().mono);
+                pause = if pause.is_zero() { until_full } else { pause.min(until_full) };
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// The full list.
+    async fn fetch_all(&self) -> Result<(), Complaint> {
+        let began = clock::now();
+        let fetched = self.fetch_pages(self.client.list_url()).await;
+        let directory = self.client.intake().directory();
+        let judged = fetched.and_then(|rows| {
+            self.list_began.store(began.mono.as_nanos(), Relaxed);
+            // What was found to be gone, one by one, is no reason to doubt a shorter list.
+            let expected = directory.list_devices().min(directory.len());
+            if is_shrunken(rows, expected) {
+                self.listed.notify_one();
+                let sentence = format!(
+                    "the list has {rows} devices where {expected} were known; it is not believed, and the missing ones \
+                     are asked one by one"
+                );
+                return Err(Complaint::new(Failure::Unreachable, sentence));
+            }
+            Ok(rows)
+        });
+        let metrics = self.client.line().metrics();
+        let server = self.client.line().name();
+        match judged {
+            Ok(rows) => {
+                directory.complete_list(rows);
+                metrics.syncs_completed.increment();
+                metrics.last_sync.set(clock::now().wall.as_secs());
+                let seconds = clock::now().mono.since(began.mono).as_secs();
+                info!(server, devices = rows, seconds, "the list of all devices is complete");
+                Ok(())
+            }
+            Err(complaint) => {
+                metrics.syncs_failed.increment();
+                warn!(
+                    server,
+                    result = complaint.failure.name(),
+                    "the list of all devices failed: {}",
+                    complaint.sentence
+                );
+                Err(complaint)
+            }
+        }
+    }
+
+    /// What checked in since.
+    async fn fetch_since(&self, since: Wall) -> Result<(), Complaint> {
+        let fetched = self.fetch_pages(self.client.since_url(since)).await;
+        if let Err(complaint) = &fetched {
+            let server = self.client.line().name();
+            warn!(server, result = complaint.failure.name(), "the list of changes failed: {}", complaint.sentence);
+        }
+        fetched.map(|_| ())
+    }
+
+    /// Follows a list to its end and puts in every row on the way. Returns how many rows there were.
+    async fn fetch_pages(&self, first: Url) -> Result<usize, Complaint> {
+        let (mut rows, mut next, mut seen) = (0usize, Some(first), HashSet::new());
+        while let Some(url) = next {
+            // A page that links to an earlier one would never end.
+            if seen.len() >= limits::LIST_PAGES_MAX || !seen.insert(hash_of(&url)) {
+                return Err(Complaint::new(Failure::Unreachable, "the pages of the list go round in circles"));
+            }
+            let page = self.fetch_page(&url).await?;
+            if page.broken_rows > 0 {
+                let sentence = format!("{} rows of the list have no id", page.broken_rows);
+                return Err(Complaint::new(Failure::Unreachable, sentence));
+            }
+            rows = rows.saturating_add(page.records.len());
+            for record in page.records {
+                self.client.intake().keep(record, Told::AllButEthernet);
+            }
+            next = page.next;
+            tokio::task::yield_now().await;
+        }
+        Ok(rows)
+    }
+
+    /// One page, tried again after what passes.
+    async fn fetch_page(&self, url: &Url) -> Result<super::intune::ListPage, Complaint> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let complaint = match self.client.graph_page(&mut Errand::background(), url.clone()).await {
+                Ok(page) => return Ok(page),
+                Err(complaint) => complaint,
+            };
+            if tries >= TRIES || complaint.failure == Failure::Misconfigured {
+                return Err(complaint);
+            }
+            tokio::time::sleep(pause_after(&complaint, tries)).await;
+        }
+    }
+
+    // --- one by one -----------------------------------------------------------------------------------------------------
+
+    /// After each list: Ethernet addresses that were never told, and devices that the list lacked.
+    pub(super) async fn run_singles(&self) {
+        if !self.client.uses(Api::Graph) {
+            return;
+        }
+        loop {
+            self.listed.notified().await;
+            let devices = self.devices_to_ask();
+            let asked = devices.len();
+            let began = clock::now();
+            let missed = self.ask_singles(devices).await;
+            let directory = self.client.intake().directory();
+            if missed == 0 && directory.is_complete(Some(Medium::Wireless)) && self.devices_to_ask().is_empty() {
+                directory.complete_ethernet();
+            }
+            if asked > 0 {
+                let seconds = clock::now().mono.since(began.mono).as_secs();
+                info!(
+                    server = self.client.line().name(),
+                    devices = asked,
+                    missed,
+                    seconds,
+                    "devices were asked one by one"
+                );
+            }
+        }
+    }
+
+    /// Whom to ask, those that checked in last first.
+    fn devices_to_ask(&self) -> Vec<IntuneId> {
+        let began = Mono::from_nanos(self.list_began.load(Relaxed));
+        let mut found = Vec::new();
+        self.client.intake().directory().for_each(|record| {
+            if record.origin != Origin::Held && (!record.ethernet_told || record.answered_at < began) {
+                found.push((record.details.last_check_in, record.intune_id));
+            }
+        });
+        found.sort_unstable_by(|one, other| other.cmp(one));
+        found.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Asks in batches. Returns how many could not be asked.
+    async fn ask_singles(&self, devices: Vec<IntuneId>) -> usize {
+        let (mut missed, mut again) = (0, Vec::new());
+        for batch in devices.chunks(BATCH_PARTS_MAX) {
+            let mut left = batch.to_vec();
+            for tries in 1..=TRIES {
+                let pause = self.ask_batch(&mut left, &mut again).await;
+                std::mem::swap(&mut left, &mut again);
+                again.clear();
+                if left.is_empty() || tries == TRIES {
+                    break;
+                }
+                tokio::time::sleep(pause.unwrap_or(Duration::ZERO).max(RETRY / 10 * tries)).await;
+            }
+            missed += left.len();
+        }
+        missed
+    }
+
+    /// Asks one batch; what failed is left in `again`. Returns how long the service wants to be left alone.
+    async fn ask_batch(&self, ids: &mut Vec<IntuneId>, again: &mut Vec<IntuneId>) -> Option<Duration> {
+        self.client.line().pay_for_background(ids.len()).await;
+        let mut pause = None;
+        match self.client.graph_batch(&mut Errand::prepaid(), ids).await {
+            Ok(parts) => {
+                for (id, part) in parts {
+                    match part {
+                        Ok(Single::Device(record)) => {
+                            self.client.intake().keep(*record, Told::Everything);
+                        }
+                        // The batch itself came from the right place.
+                        Ok(Single::Absent) => self.client.intake().forget(id),
+                        Err(complaint) => {
+                            pause = pause.max(complaint.retry_after);
+                            again.push(id);
+                        }
+                    }
+                }
+            }
+            Err(complaint) => {
+                pause = Some(pause_after(&complaint, 2));
+                again.append(ids);
+            }
+        }
+        pause
+    }
+
+    // --- without Graph --------------------------------------------------------------------------------------------------
+
+    /// Where only the compliance retrieval service may be asked: who is not compliant, every four hours.
+    async fn run_broad(&self) {
+        if self.polling_interval.is_zero() {
+            return;
+        }
+        loop {
+            let server = self.client.line().name();
+            match self.fetch_noncompliant().await {
+                Ok(devices) => info!(server, devices, "the list of devices that are not compliant came in"),
+                Err(complaint) => warn!(
+                    server,
+                    result = complaint.failure.name(),
+                    "the list of devices that are not compliant failed: {}",
+                    complaint.sentence
+                ),
+            }
+            // Also after a failure: the service counts the question, not the answer.
+            tokio::time::sleep(spread(self.polling_interval.max(BROAD_INTERVAL))).await;
+        }
+    }
+
+    async fn fetch_noncompliant(&self) -> Result<usize, Complaint> {
+        let (mut devices, mut next) = (0, Some("0".to_owned()));
+        let mut pages = 0;
+        while let Some(page) = next {
+            pages += 1;
+            if pages > limits::LIST_PAGES_MAX {
+                return Err(Complaint::new(Failure::Unreachable, "the pages of the list go round in circles"));
+            }
+            let asked_at = clock::now().mono;
+            let listed = self.client.retrieval_noncompliant(&mut Errand::background(), &page).await?;
+            devices += listed.devices.len();
+            for id in listed.devices {
+                let record = bare_record(id, Compliance::NonCompliant, asked_at, Origin::Sync);
+                self.client.intake().keep(record, Told::ComplianceOnly);
+            }
+            next = listed.next;
+        }
+        Ok(devices)
+    }
+}
+
+/// Whether a list of `rows` is more than a tenth shorter than what is expected.
+fn is_shrunken(rows: usize, expected: usize) -> bool {
+    rows.saturating_mul(10) < expected.saturating_mul(9)
+}
+
+/// Up to a tenth longer or shorter: many servers must not poll together.
+fn spread(interval: Duration) -> Duration {
+    interval - interval / 10 + interval / 5 * (chance::roll() & 0xff) / 256
+}
+
+fn backoff(failures: u32) -> Duration {
+    spread(RETRY.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(RETRY_MAX))
+}
+
+fn pause_after(complaint: &Complaint, tries: u32) -> Duration {
+    let own = spread(Duration::from_millis(250).saturating_mul(1 << tries.min(8)));
+    complaint.retry_after.map_or(own, |asked| asked.min(limits::RETRY_AFTER_MAX).max(Duration::from_millis(100)))
+}
+
+fn hash_of(url: &Url) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    url.as_str().hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_may_be_a_tenth_shorter_than_the_last_but_not_more() {
+        assert!(!is_shrunken(90, 100));
+        assert!(is_shrunken(89, 100));
+        assert!(!is_shrunken(0, 0));
+        assert!(is_shrunken(0, 1));
+    }
+
+    #[test]
+    fn pauses_grow_and_stay_within_their_bounds() {
+        for failures in 1..40 {
+            let pause = backoff(failures);
+            assert!(pause >= RETRY * 9 / 10 && pause <= RETRY_MAX * 11 / 10, "{failures}: {pause:?}");
+        }
+        let asked = Complaint { retry_after: Some(Duration::from_secs(7)), ..Complaint::new(Failure::Throttled, "x") };
+        assert_eq!(pause_after(&asked, 1), Duration::from_secs(7));
+    }
+}

@@ -1,0 +1,136 @@
+//! What must be done every now and then: renew tokens, keep used devices fresh, end holds, bring gauges up to date.
+//!
+//! Owns the rhythm. Each of the things is done elsewhere.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
+use tracing::debug;
+
+use crate::{
+    clock::{self, Mono, Now},
+    device::{
+        directory::Ages,
+        question::{Key, Question, ServerIndex},
+    },
+};
+
+use super::{
+    intune::client::{Client, Errand},
+    settings::{Api, Intune, Settings},
+};
+
+/// How often it looks.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// How often the compliance retrieval service is asked about itself.
+const ABOUT_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Looks after one server.
+#[derive(Debug)]
+pub(super) struct Tend {
+    index: ServerIndex,
+    ages: Ages,
+    client: Arc<Client>,
+    wake: Arc<Notify>,
+    /// Devices that may be refreshed in one second: half of the budget, the lists need the other half.
+    refreshed_per_second: usize,
+    /// The part of the directory that is looked at next, and the part of a beat that is left over.
+    part: usize,
+    parts_owed: f64,
+    about_at: Option<Mono>,
+}
+
+impl Tend {
+    pub(super) fn new(
+        index: ServerIndex,
+        settings: &Settings,
+        intune: &Intune,
+        client: Arc<Client>,
+        wake: Arc<Notify>,
+    ) -> Self {
+        let refreshed_per_second = usize::try_from(intune.requests_per_second / 2).unwrap_or(usize::MAX).max(1);
+        let ages = settings.ages;
+        Self { index, ages, client, wake, refreshed_per_second, part: 0, parts_owed: 0.0, about_at: None }
+    }
+
+    pub(super) async fn run(mut self) {
+        let mut ticks = tokio::time::interval(BEAT);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            ticks.tick().await;
+            let now = clock::now();
+            self.refresh_used(now);
+            self.client.intake().tick(now);
+            self.client.keep_tokens();
+            self.show(now);
+            self.ask_about(now);
+        }
+    }
+
+    fn show(&self, now: Now) {
+        let line = self.client.line();
+        let (level, queued) = {
+            let desk = line.desk();
+            (desk.budget_level(now), desk.len())
+        };
+        line.metrics().budget_remaining.set(i64::from(level));
+        line.metrics().questions_queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
+    }
+
+    /// Asks again about devices that were used lately and near their age, a part of the directory at a time, so that a
+    /// whole round takes a tenth of that age and nothing is asked in bursts.
+    fn refresh_used(&mut self, now: Now) {
+        let directory = Arc::clone(self.client.intake().directory());
+        let round = (self.ages.compliance_max_age / 10).max(BEAT);
+        let parts = u32::try_from(directory.parts()).unwrap_or(u32::MAX);
+        self.parts_owed += f64::from(parts) * BEAT.as_secs_f64() / round.as_secs_f64();
+        let most = self.refreshed_per_second / 10 + 1;
+        while self.parts_owed >= 1.0 {
+            self.parts_owed -= 1.0;
+            self.part = (self.part + 1) % directory.parts().max(1);
+            let mut desk = self.client.line().desk();
+            // What is asked behind is served last; a queue of it would only grow old.
+            if desk.queued_behind() >= most || self.client.refuses(now).is_some() {
+                return;
+            }
+            let due = directory.part(self.part).into_iter().filter(|record| directory.is_due(now, record, &self.ages));
+            for record in due.take(most) {
+                let question = Question {
+                    server: self.index,
+                    key: Key::Device(record.intune_id.0),
+                    medium: None,
+                    deadline: None,
+                    shard: 0,
+                    client: 0,
+                    never_seen: false,
+                };
+                let _ = desk.ask(now, &question);
+            }
+            drop(desk);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Once a day: where the service sends users who must enrol.
+    fn ask_about(&mut self, now: Now) {
+        if !self.client.uses(Api::ComplianceRetrieval) {
+            return;
+        }
+        if self.about_at.is_some_and(|at| now.mono.since(at) < ABOUT_EVERY) {
+            return;
+        }
+        self.about_at = Some(now.mono);
+        let client = Arc::clone(&self.client);
+        tokio::spawn(async move {
+            match client.retrieval_about(&mut Errand::background()).await {
+                Ok(about) => {
+                    if let Some(url) = about.redirect_url {
+                        client.intake().directory().note_enrolment_url(&url);
+                    }
+                }
+                Err(complaint) => debug!(server = client.line().name(), "no mdminfo: {}", complaint.sentence),
+            }
+        });
+    }
+}

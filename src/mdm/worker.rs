@@ -1,0 +1,325 @@
+//! The worker: takes questions from packet threads, has them asked, and tells the shards.
+//!
+//! Owns the tasks of all servers, their start and their end. What is asked in which order is the desk's choice, how a
+//! lookup goes is `intune/lookup`'s.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+use tracing::error;
+
+use crate::{
+    clock,
+    device::{
+        directory::Directory,
+        question::{Answer, Answers, Failure, Outcome, Question, Questions, ServerIndex},
+    },
+    limits,
+    metrics::mdm::ServerCells,
+};
+
+use super::{
+    board::Board,
+    cloud::Endpoints,
+    desk::{Class, Next, Ticket},
+    explain::Complaint,
+    intake::Intake,
+    intune::{
+        client::Client,
+        lookup::{Looked, Terms},
+    },
+    inventory::Inventory,
+    line::{Line, Payment},
+    settings::{Intune, Kind, Settings},
+    sync::Sync,
+    tend::Tend,
+    transport::Transport,
+};
+
+/// One server as it is started.
+#[derive(Clone, Debug)]
+pub struct ServerSetup {
+    /// What the file says.
+    pub settings: Settings,
+    /// Where its answers go; it outlives the worker.
+    pub directory: Arc<Directory>,
+    /// Where it counts.
+    pub metrics: Arc<ServerCells>,
+}
+
+/// Why a server can't be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartError {
+    /// Its name.
+    pub server: Arc<str>,
+    /// What is wrong, and what to do.
+    pub sentence: String,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mdm server \"{}\": {}", self.server, self.sentence)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Starts asking. `answers`: the mailbox of each shard, by its number. A server that is not enabled keeps its place.
+///
+/// # Errors
+/// The first server whose addresses, roots of trust or proxy can't be used.
+pub fn start(servers: Vec<ServerSetup>, answers: Vec<Arc<dyn Answers>>, handle: &Handle) -> Result<Worker, StartError> {
+    let _entered = handle.enter();
+    let board = Board::new(answers);
+    let (stop, stopped) = watch::channel(false);
+    let mut started = Vec::new();
+    for (at, setup) in servers.into_iter().take(limits::MDM_SERVERS_MAX).enumerate() {
+        let index = ServerIndex(u8::try_from(at).expect("there are at most 16 servers"));
+        let name = Arc::clone(&setup.settings.name);
+        let server = Server::start(index, setup, board.clone(), stopped.clone(), handle);
+        started.push(server.map_err(|sentence| StartError { server: name, sentence })?);
+    }
+    Ok(Worker { servers: started.into(), stop: Arc::new(stop) })
+}
+
+/// All servers that are asked. Cloning is cheap; the last one that is dropped stops them.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    servers: Arc<[Server]>,
+    stop: Arc<watch::Sender<bool>>,
+}
+
+impl Worker {
+    /// Stops asking: background work ends, lookups that run get until `grace` to end. What a guard held back is put in.
+    pub async fn shutdown(self, grace: Duration) {
+        self.stop.send_replace(true);
+        let until = clock::now().mono.plus(grace);
+        for server in self.servers.iter() {
+            if let Server::Intune(running) = server {
+                while running.client.line().desk().is_busy() && clock::now().mono < until {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                running.client.intake().release();
+                running.tasks.iter().for_each(JoinHandle::abort);
+            }
+        }
+    }
+}
+
+impl Questions for Worker {
+    fn ask(&self, question: Question) -> Result<(), Failure> {
+        match self.servers.get(usize::from(question.server.0)) {
+            Some(Server::Intune(running)) => running.ask(&question),
+            Some(Server::Inventory(questions)) => questions.try_send(question).map_err(|_| Failure::Throttled),
+            Some(Server::Disabled) | None => Err(Failure::Misconfigured),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Server {
+    Intune(Box<Running>),
+    Inventory(std::sync::mpsc::SyncSender<Question>),
+    Disabled,
+}
+
+/// An Intune that is asked.
+#[derive(Debug)]
+struct Running {
+    client: Arc<Client>,
+    /// Something may be started.
+    wake: Arc<Notify>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    fn start(
+        index: ServerIndex,
+        setup: ServerSetup,
+        board: Board,
+        stopped: watch::Receiver<bool>,
+        handle: &Handle,
+    ) -> Result<Self, String> {
+        let ServerSetup { settings, directory, metrics } = setup;
+        if !settings.enabled {
+            return Ok(Self::Disabled);
+        }
+        let intake = Arc::new(Intake::new(&settings, Arc::clone(&directory), Arc::clone(&metrics)));
+        match &settings.kind {
+            Kind::Intune(intune) => {
+                let client = connect(&settings, intune, intake, metrics)?;
+                Ok(Self::Intune(Box::new(Running::start(index, &settings, intune, client, board, &stopped))))
+            }
+            Kind::Inventory(inventory) => {
+                let (sender, questions) = std::sync::mpsc::sync_channel(limits::INVENTORY_QUESTIONS_MAX);
+                let inventory = Inventory::new(Arc::clone(&settings.name), inventory.file.clone(), intake, board);
+                handle.spawn_blocking(move || inventory.run(&questions));
+                Ok(Self::Inventory(sender))
+            }
+        }
+    }
+}
+
+/// Builds what asks one Intune; it asks nothing yet.
+///
+/// # Errors
+/// A sentence: which setting can't be used.
+pub(super) fn connect(
+    settings: &Settings,
+    intune: &Intune,
+    intake: Arc<Intake>,
+    metrics: Arc<ServerCells>,
+) -> Result<Arc<Client>, String> {
+    let endpoints = Endpoints::resolve(intune).map_err(|problem| format!("{} {}", problem.key, problem.message))?;
+    let transport = Transport::new(intune)?;
+    let line = Arc::new(Line::new(Arc::clone(&settings.name), transport, intune.requests_per_second, metrics));
+    Ok(Client::new(settings, intune, endpoints, line, intake))
+}
+
+impl Running {
+    fn start(
+        index: ServerIndex,
+        settings: &Settings,
+        intune: &Intune,
+        client: Arc<Client>,
+        board: Board,
+        stopped: &watch::Receiver<bool>,
+    ) -> Self {
+        let wake = Arc::new(Notify::new());
+        let sync = Sync::new(Arc::clone(&client), intune);
+        let tend = Tend::new(index, settings, intune, Arc::clone(&client), Arc::clone(&wake));
+        let dispatch = Dispatch {
+            index,
+            client: Arc::clone(&client),
+            board,
+            wake: Arc::clone(&wake),
+            lookup_timeout: settings.lookup_timeout,
+        };
+        let lists = Arc::clone(&sync);
+        let tasks = vec![
+            spawn_until(stopped, async move { dispatch.run().await }),
+            spawn_until(stopped, async move { lists.run_lists().await }),
+            spawn_until(stopped, async move { sync.run_singles().await }),
+            spawn_until(stopped, async move { tend.run().await }),
+        ];
+        Self { client, wake, tasks }
+    }
+
+    fn ask(&self, question: &Question) -> Result<(), Failure> {
+        let now = clock::now();
+        let line = self.client.line();
+        let metrics = line.metrics();
+        let refused = self.client.refuses(now);
+        let mut desk = line.desk();
+        let merged = desk.has(&question.key);
+        let asked = match refused {
+            None => desk.ask(now, question),
+            // It stays in the queue: throttling ends, and the answer is good for the next request.
+            Some((Failure::Throttled, _)) => {
+                let _ = desk.ask(now, &Question { deadline: None, ..*question });
+                Err(Failure::Throttled)
+            }
+            Some((failure, _)) => Err(failure),
+        };
+        metrics.questions_queued.set(i64::try_from(desk.len()).unwrap_or(i64::MAX));
+        drop(desk);
+        if merged {
+            metrics.questions_merged.increment();
+        }
+        if asked.is_err() {
+            metrics.questions_refused.increment();
+        }
+        self.wake.notify_one();
+        asked
+    }
+}
+
+/// Spawns a task that ends when the worker stops. A panic in it is told, and it is started no more.
+fn spawn_until(stopped: &watch::Receiver<bool>, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+    let mut stopped = stopped.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = work => {}
+            // An error means that the worker was dropped.
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+    })
+}
+
+/// Starts lookups when it is their turn.
+struct Dispatch {
+    index: ServerIndex,
+    client: Arc<Client>,
+    board: Board,
+    wake: Arc<Notify>,
+    lookup_timeout: Duration,
+}
+
+impl Dispatch {
+    async fn run(self) {
+        loop {
+            let now = clock::now();
+            // Who waits is let through and told at once; what nobody waits for rests until the services answer again.
+            let rest = self.client.refuses(now).map(|(_, until)| until);
+            let next = self.client.line().desk().next(now, rest);
+            match next {
+                Next::Start(ticket) => self.begin(ticket),
+                Next::Idle => self.wake.notified().await,
+                Next::At(at) => {
+                    let pause = at.since(clock::now().mono);
+                    // Woken or not: the desk says again what is next.
+                    let _ = tokio::time::timeout(pause, self.wake.notified()).await;
+                }
+            }
+        }
+    }
+
+    fn begin(&self, ticket: Ticket) {
+        let client = Arc::clone(&self.client);
+        let now = clock::now();
+        let deadline = ticket.deadline.unwrap_or_else(|| now.mono.plus(self.lookup_timeout));
+        let terms = Terms { deadline, payment: Payment::Paid };
+        let asked = tokio::spawn(async move { client.look_up(ticket.key, ticket.medium, terms).await });
+        let (index, client, board, wake) =
+            (self.index, Arc::clone(&self.client), self.board.clone(), Arc::clone(&self.wake));
+        tokio::spawn(async move {
+            let looked = asked.await.unwrap_or_else(|failed| {
+                // Ours: the one lookup is lost, the worker goes on.
+                error!(server = client.line().name(), "a lookup ended by itself, please report this: {failed}");
+                Looked::failed(Complaint::new(Failure::Unreachable, "the lookup ended by itself"))
+            });
+            tell(index, &client, &board, ticket, looked);
+            wake.notify_one();
+        });
+    }
+}
+
+fn tell(index: ServerIndex, client: &Client, board: &Board, ticket: Ticket, looked: Looked) {
+    let now = clock::now();
+    let mut desk = client.line().desk();
+    let Some(finished) = desk.finish(&ticket.key) else { return };
+    if matches!(looked.outcome, Outcome::Failed(Failure::Throttled)) {
+        // Throttling ends, and the answer is good for the next request.
+        let behind = Question {
+            server: index,
+            key: ticket.key,
+            medium: ticket.medium,
+            deadline: None,
+            shard: 0,
+            client: 0,
+            never_seen: false,
+        };
+        let _ = desk.ask(now, &behind);
+    }
+    drop(desk);
+    if finished.class != Class::Behind {
+        client.line().metrics().lookup_seconds.observe(now.mono.since(finished.asked_at));
+    }
+    for shard in finished.shards.iter() {
+        board.deliver(shard, Answer { server: index, key: ticket.key, outcome: looked.outcome.clone() });
+    }
+}

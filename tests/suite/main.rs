@@ -13,6 +13,7 @@ mod eap_refused;
 mod eap_settings;
 mod engine;
 mod malformed;
+mod mdm;
 mod radius_oracle;
 mod radius_vectors;
 mod sim;

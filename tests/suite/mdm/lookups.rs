@@ -1,0 +1,183 @@
+//! One lookup: by every name, with every answer.
+
+use radmit::sim::{Fault, FaultKind, OldUnit, Surface, Surfaces};
+
+use super::*;
+use radmit::device::record::{Compliance, Origin};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_is_found_by_its_intune_id_with_its_ethernet_address() {
+    let world = World::quiet_graph().await;
+    let record = found(world.ask(device(LT_0042)).await);
+    assert_eq!(
+        (record.intune_id, record.compliance, record.origin),
+        (intune_id(LT_0042), Compliance::Compliant, Origin::Lookup)
+    );
+    assert_eq!(record.details.device_name.as_deref(), Some("LT-0042"));
+    assert!(record.ethernet_mac.is_some() && record.ethernet_told);
+    assert!(matches!(world.judge(mac(ETHERNET), Medium::Wired), Knowledge::Fresh { .. }));
+}
+
+/// Trap 4: a certificate may carry the Intune id or the Entra id.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_is_found_by_its_entra_id_and_asked_by_its_intune_id_from_then_on() {
+    let world = World::quiet_graph().await;
+    let record = found(world.ask(device(LT_0042_ENTRA)).await);
+    assert_eq!((record.intune_id, record.entra_id), (intune_id(LT_0042), Some(EntraId(guid(LT_0042_ENTRA)))));
+    found(world.ask(device(LT_0042_ENTRA)).await);
+    let statistics = world.cloud().statistics();
+    assert_eq!((statistics.of(Surface::Device).requests, statistics.of(Surface::Search).requests), (2, 1));
+}
+
+fn guid(text: &str) -> Guid {
+    Guid::parse(text.as_bytes()).expect("it is one")
+}
+
+/// Trap 11: neither the Intune id nor the Entra id is known: a positive no, believed for a while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_nobody_knows_is_not_found_and_remembered_as_such() {
+    let world = World::quiet_graph().await;
+    assert!(matches!(world.ask(device(NOBODY)).await, Outcome::NotFound));
+    assert!(matches!(world.judge(device(NOBODY), Medium::Wired), Knowledge::NotRegistered));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_is_removed_is_forgotten_at_its_own_not_found_only() {
+    let world = World::quiet_graph().await;
+    found(world.ask(device(LT_0042)).await);
+    world.cloud().remove_device(intune_id(LT_0042));
+    assert!(matches!(world.ask(mac(WIFI)).await, Outcome::Failed(Failure::NotReady)));
+    assert!(world.directory.find(intune_id(LT_0042)).is_none());
+}
+
+/// Trap 1: Graph ignores filters it does not know and returns everybody; so it is never asked by MAC address.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn graph_is_never_asked_by_mac_address() {
+    let world = World::quiet_graph().await;
+    assert!(matches!(world.ask(mac(STRANGE_MAC)).await, Outcome::Failed(Failure::NotReady)));
+    assert_eq!(world.cloud().statistics().requests(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mac_that_is_not_in_the_index_is_asked_from_compliance_retrieval() {
+    let world = World::quiet().await;
+    let record = found(world.ask_on(mac(ETHERNET), Medium::Wired).await);
+    assert_eq!(record.intune_id, intune_id(LT_0042));
+    // Graph comes first here, so it gave the other facts.
+    assert_eq!(record.details.device_name.as_deref(), Some("LT-0042"));
+    assert!(matches!(world.ask(mac(STRANGE_MAC)).await, Outcome::NotFound));
+    assert!(matches!(world.judge(mac(STRANGE_MAC), Medium::Wired), Knowledge::NotRegistered));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn compliance_retrieval_alone_tells_compliance_alone() {
+    let world = World::with(Fleet::demo(), |intune| {
+        intune.lookup = vec![Api::ComplianceRetrieval];
+        intune.polling_interval = Duration::ZERO;
+    })
+    .await;
+    let record = found(world.ask(device(LT_0043)).await);
+    assert_eq!((record.compliance, record.details.os.as_deref()), (Compliance::NonCompliant, None));
+    let record = found(world.ask(mac(WIFI)).await);
+    assert_eq!(record.compliance, Compliance::Compliant);
+    assert!(matches!(world.judge(mac(WIFI), Medium::Wireless), Knowledge::Fresh { .. }));
+    assert!(matches!(world.ask(device(NOBODY)).await, Outcome::NotFound));
+    assert_eq!(world.cloud().statistics().of(Surface::Device).requests, 0);
+}
+
+/// Trap 11: three ways to say no, and none of them is an outage.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_way_of_compliance_retrieval_to_say_no_is_a_no() {
+    for kind in [None, Some(FaultKind::UnknownIs404), Some(FaultKind::UnknownIsUnregistered), Some(FaultKind::OldXml)] {
+        let world = World::with(Fleet::demo(), |intune| {
+            intune.lookup = vec![Api::ComplianceRetrieval];
+            intune.polling_interval = Duration::ZERO;
+        })
+        .await;
+        if let Some(kind) = kind {
+            world.cloud().add_fault(Fault::new(Surfaces::of(Surface::Compliance), kind));
+        }
+        assert!(matches!(world.ask(device(NOBODY)).await, Outcome::NotFound), "{kind:?}");
+        assert!(matches!(world.ask(mac(STRANGE_MAC)).await, Outcome::NotFound), "{kind:?}");
+    }
+}
+
+/// Trap 5: the tenant moves to another scale unit, and the old one says 404 to everything: nobody is unregistered by that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_moved_scale_unit_never_unregisters_anybody() {
+    for old in [OldUnit::NotFound, OldUnit::Silent] {
+        let world = World::with(Fleet::demo(), |intune| {
+            intune.lookup = vec![Api::ComplianceRetrieval];
+            intune.polling_interval = Duration::ZERO;
+        })
+        .await;
+        // It answered a moment ago, and that must not count for what the old unit says now.
+        found(world.ask(device(LT_0042)).await);
+        world.cloud().move_scale_unit(old);
+        let mut tries = 0;
+        loop {
+            match world.ask(device(LT_0042)).await {
+                Outcome::Found(_) => break,
+                outcome => assert_eq!(failure(&outcome), Some(Failure::Unreachable), "{old:?}"),
+            }
+            tries += 1;
+            assert!(tries < 5, "the new scale unit is found");
+        }
+        assert!(matches!(world.ask(device(NOBODY)).await, Outcome::NotFound), "{old:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_interface_is_asked_when_the_first_can_not_answer() {
+    let world = World::quiet().await;
+    found(world.ask(device(LT_0043)).await);
+    world.cloud().add_fault(Fault::status(Surfaces::GRAPH, 503));
+    let record = found(world.ask(device(LT_0043)).await);
+    assert_eq!((record.compliance, record.details.os.as_deref()), (Compliance::NonCompliant, None));
+    assert_eq!(record.wifi_mac, MacAddress::parse(b"A4-C3-F0-11-22-34"), "names are kept");
+    // Its no is none where the id may be Entra's, which only Graph knows.
+    assert_eq!(failure(&world.ask(device(NOBODY)).await), Some(Failure::Unreachable));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_no_is_not_asked_twice() {
+    let world = World::quiet().await;
+    assert!(matches!(world.ask(device(NOBODY)).await, Outcome::NotFound));
+    assert_eq!(world.cloud().statistics().of(Surface::Compliance).requests, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_says_where_users_enrol() {
+    let world = World::quiet().await;
+    until("mdminfo", || world.directory.enrolment_url().is_some()).await;
+    let url = world.directory.enrolment_url().expect("it was told");
+    assert_eq!(&*url, "https://portal.manage.microsoft.com/networkaccesscontrol/index");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_inventory_file_answers_like_a_cloud_and_fails_like_one() {
+    let folder = std::env::temp_dir().join(format!("radmit-inventory-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("it can be made");
+    let file = folder.join("devices.toml");
+    let text = format!(
+        "version = 1\n[[device]]\nname = \"LT-0042\"\nintune-id = \"{LT_0042}\"\nwifi-mac = \"{WIFI}\"\ncompliance = \"compliant\"\n"
+    );
+    std::fs::write(&file, text).expect("it can be written");
+    let kind = Kind::Inventory(radmit::mdm::settings::Inventory { file: file.clone() });
+    let directory = Arc::new(Directory::new(Capacity::default()));
+    let world = World::start(start_sim(Fleet::demo()).await, Settings::new("lab", kind), directory);
+    assert_eq!(found(world.ask(mac(WIFI)).await).compliance, Compliance::Compliant);
+    assert!(matches!(world.ask(device(NOBODY)).await, Outcome::NotFound));
+    assert!(matches!(world.judge(mac(STRANGE_MAC), Medium::Wired), Knowledge::NotRegistered));
+    std::fs::remove_file(&file).expect("it was there");
+    let mut outcome = Outcome::NotFound;
+    for _ in 0..100 {
+        outcome = world.ask(mac(WIFI)).await;
+        if failure(&outcome).is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(failure(&outcome), Some(Failure::Unreachable));
+    assert!(world.directory.find(intune_id(LT_0042)).is_some(), "it grows old, it is not lost");
+}

@@ -1,0 +1,88 @@
+//! Manners: one call for many questions, the budget, throttling.
+
+use radmit::sim::{Fault, FaultKind, Surface, Surfaces};
+
+use super::*;
+
+/// Trap 18: a hundred access points that ask about one device cost one call.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_questions_about_one_device_make_one_call() {
+    let world = World::quiet_graph().await;
+    world.cloud().add_fault(Fault::delay(Surfaces::of(Surface::Device), Duration::from_millis(200)));
+    for _ in 0..100 {
+        world.put(device(LT_0042), Medium::Wired).expect("it can be asked");
+    }
+    found(world.answer().await.outcome);
+    assert_eq!(world.cloud().statistics().of(Surface::Device).requests, 1);
+    assert_eq!(world.metrics.questions_merged.value(), 99);
+}
+
+/// The simulator's own count: whatever is asked, the budget is kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_budget_is_kept_whatever_is_asked() {
+    let world = World::with(Fleet::generated(500, 7), |intune| {
+        intune.requests_per_second = 100;
+        intune.lookup = vec![Api::Graph];
+    })
+    .await;
+    let began = clock::now();
+    for number in 0..400u32 {
+        let [a, b, c, d] = number.to_be_bytes();
+        let stranger = Guid::new([a, b, c, d, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]);
+        let _ = world.worker.ask(Question { never_seen: true, ..question(Key::Device(stranger), Medium::Wired) });
+    }
+    for _ in 0..100 {
+        world.answer().await;
+    }
+    let seconds = clock::now().mono.since(began.mono).as_secs_f64();
+    let sent = world.cloud().statistics().most_in_window_of_all;
+    let allowed = 25.0 + 100.0 * seconds + 1.0;
+    assert!(f64::from(u32::try_from(sent).expect("few")) <= allowed, "{sent} in {seconds} s");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_throttled_asks_nothing_until_it_may() {
+    let world = World::quiet_graph().await;
+    let fault = Fault {
+        retry_after: Some(Duration::from_secs(1)),
+        ..Fault::new(Surfaces::of(Surface::Device), FaultKind::Throttle)
+    };
+    world.cloud().add_fault(fault.times(1));
+    assert_eq!(failure(&world.ask(device(LT_0042)).await), Some(Failure::Throttled));
+    let throttled_at = clock::now();
+    // Told at once, and kept: its answer comes by itself when the time is over.
+    assert_eq!(world.put(device(LT_0043), Medium::Wired), Err(Failure::Throttled));
+    until("the record", || world.directory.find(intune_id(LT_0043)).is_some()).await;
+    assert!(clock::now().mono.since(throttled_at.mono) >= Duration::from_millis(900));
+    assert_eq!(world.metrics.throttled.value(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_used_device_is_refreshed_before_it_ages() {
+    let world = World::of(
+        start_sim(Fleet::demo()).await,
+        |intune| {
+            intune.polling_interval = Duration::ZERO;
+            intune.incremental_interval = Duration::ZERO;
+            intune.lookup = vec![Api::Graph];
+        },
+        |settings| settings.ages = Ages { compliance_max_age: Duration::from_secs(1), ..Ages::default() },
+    );
+    let first = found(world.ask(device(LT_0042)).await).answered_at;
+    found(world.ask(device(LT_0043)).await);
+    assert!(matches!(world.judge(device(LT_0042), Medium::Wired), Knowledge::Fresh { .. }));
+    let answered = || world.directory.find(intune_id(LT_0042)).expect("it is known").answered_at;
+    until("a second refresh", || answered() > first.plus(Duration::from_millis(1_500))).await;
+    assert!(matches!(world.judge(device(LT_0042), Medium::Wired), Knowledge::Fresh { .. }));
+    assert_eq!(world.cloud().statistics().calls.iter().filter(|call| call.target.contains(LT_0043)).count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_stops_lets_lookups_end_and_asks_nothing_more() {
+    let world = World::quiet_graph().await;
+    world.cloud().add_fault(Fault::delay(Surfaces::of(Surface::Device), Duration::from_millis(200)));
+    world.put(device(LT_0042), Medium::Wired).expect("it can be asked");
+    until("the call", || world.cloud().statistics().tokens_issued == 1).await;
+    world.worker.clone().shutdown(PATIENCE).await;
+    found(world.answers.try_recv().expect("it was told before the end").outcome);
+}

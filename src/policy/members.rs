@@ -163,6 +163,10 @@ impl Blocks {
         Self { width, ..Self::default() }
     }
 
+    fn iter(&self) -> impl Iterator<Item = Block> {
+        self.blocks.iter().map(|(length, bits)| Block { width: self.width, length: *length, bits: *bits })
+    }
+
     fn insert(&mut self, bits: u128, length: u8) {
         if !self.lengths.contains(&length) {
             self.lengths.push(length);
@@ -172,6 +176,30 @@ impl Blocks {
 
     fn contains(&self, bits: u128) -> bool {
         self.lengths.iter().any(|length| self.blocks.contains(&(*length, masked(bits, self.width, *length))))
+    }
+}
+
+/// One block: all numbers of `width` bits that share their first `length` bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Block {
+    /// 48 for MAC addresses, 32 and 128 for IP addresses.
+    pub width: u8,
+    /// How many bits they share.
+    pub length: u8,
+    /// Those bits; the others are zero.
+    pub bits: u128,
+}
+
+impl Block {
+    /// The block of that shape in which the value lies, if the value has that many bits.
+    #[must_use]
+    pub fn around(reading: Reading<'_>, width: u8, length: u8) -> Option<Self> {
+        let (own_width, bits) = match reading {
+            Reading::Mac(octets) => (48, mac::bits_of(octets).into()),
+            Reading::Address(address) => (width_of(address.to_canonical()), bits_of(address.to_canonical())),
+            _ => return None,
+        };
+        (own_width == width).then(|| Self { width, length, bits: masked(bits, width, length) })
     }
 }
 
@@ -225,6 +253,29 @@ impl Members {
     pub fn as_keys(&self) -> Option<&HashSet<Key, Hasher>> {
         let blocks = [&self.macs, &self.networks_v4, &self.networks_v6];
         blocks.iter().all(|blocks| blocks.lengths.is_empty()).then_some(&self.keys)
+    }
+
+    /// The single values, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter()
+    }
+
+    /// The blocks, in no order.
+    pub fn blocks(&self) -> impl Iterator<Item = Block> {
+        [&self.macs, &self.networks_v4, &self.networks_v6].into_iter().flat_map(Blocks::iter)
+    }
+
+    /// How many values and blocks there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keys.len()
+            + [&self.macs, &self.networks_v4, &self.networks_v6].map(|blocks| blocks.blocks.len()).iter().sum::<usize>()
+    }
+
+    /// Whether nothing is in the set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Whether the value is in the set.

@@ -97,7 +97,9 @@ pub fn mac(subject: &Subject, values: &[Value<'_>], problems: &mut Problems) -> 
     let text = one_of(&prefixes, "mac");
     let mut members = Members::default();
     prefixes.into_iter().for_each(|prefix| members.insert_mac(prefix.value));
-    Some(Written { test: Test::MacMember(Arc::new(members)), text })
+    let members = Arc::new(members);
+    let is_mac = subject.kind == Kind::Mac;
+    Some(Written { test: if is_mac { Test::Member(members) } else { Test::MacMember(members) }, text })
 }
 
 /// All values read, or none: each one that can't be read was reported by `read`.

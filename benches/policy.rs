@@ -7,7 +7,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use jiff::tz::TimeZone;
 use radmit::{
     clock::{Mono, Now, Wall},
-    dictionary::{self, Dictionary},
+    dictionary::{Dictionary, list},
     document::Source,
     policy::{
         compiled::Policy,
@@ -41,12 +41,12 @@ fn policy(count: usize, when: &str) -> Policy {
 }
 
 fn request() -> Vec<u8> {
-    let list = "User-Name = a4c3f0112233\nUser-Password = a4c3f0112233\nService-Type = Call-Check\nFramed-MTU = 1500\n\
+    let attributes = "User-Name = a4c3f0112233\nUser-Password = a4c3f0112233\nService-Type = Call-Check\nFramed-MTU = 1500\n\
                 NAS-IP-Address = 10.20.1.7\nNAS-Port = 50107\nNAS-Port-Type = Ethernet\nNAS-Port-Id = GigabitEthernet1/0/7\n\
                 Calling-Station-Id = A4-C3-F0-11-22-33\nCalled-Station-Id = B0-FA-EB-11-70-04\n\
                 Cisco-AVPair = \"service-type=Call Check\"\nCisco-AVPair = \"audit-session-id=0A06400F000006AA6F83C371\"\n\
                 Cisco-AVPair = \"method=mab\"";
-    let pairs = dictionary::parse(&Source::new("request", list), Dictionary::builtin(), &mut Problems::new());
+    let pairs = list::parse(&Source::new("request", attributes), Dictionary::builtin(), &mut Problems::new());
     sample::datagram(&pairs).expect("few attributes")
 }
 

@@ -15,7 +15,7 @@ pub struct Problem {
     pub code: &'static str,
     /// Where it stands; problems of the whole have none.
     pub place: Option<Place>,
-    /// What is wrong, and after a semicolon what to do.
+    /// What is wrong, and after a semicolon what to do. One line.
     pub message: String,
 }
 
@@ -23,20 +23,33 @@ impl Problem {
     /// An error: the file is not used.
     #[must_use]
     pub fn error(code: &'static str, place: Option<Place>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, code, place, message: message.into() }
+        Self { severity: Severity::Error, code, place, message: one_line(message.into()) }
     }
 
     /// A warning: the file is used, but is probably not what was meant.
     #[must_use]
     pub fn warning(code: &'static str, place: Option<Place>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, code, place, message: message.into() }
+        Self { severity: Severity::Warning, code, place, message: one_line(message.into()) }
     }
 
     /// A hint: shown only by `check --pedantic`.
     #[must_use]
     pub fn hint(code: &'static str, place: Option<Place>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Hint, code, place, message: message.into() }
+        Self { severity: Severity::Hint, code, place, message: one_line(message.into()) }
     }
+}
+
+/// The message with control characters written as escapes: it may repeat a piece of a file, which must neither begin a
+/// line of its own nor drive the terminal.
+fn one_line(message: String) -> String {
+    if !message.contains(char::is_control) {
+        return message;
+    }
+    let mut line = String::with_capacity(message.len() + 8);
+    for c in message.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
 }
 
 impl fmt::Display for Problem {
@@ -138,6 +151,9 @@ impl Problems {
 
     /// Adds all of `others`.
     pub fn append(&mut self, others: Self) {
+        let listed = others.list.iter().filter(|problem| problem.severity == Severity::Error).count();
+        // Errors that the others counted and did not list are errors all the same.
+        self.errors += others.errors.saturating_sub(listed);
         self.left_out += others.left_out;
         for problem in others.list {
             self.push(problem);
@@ -185,14 +201,24 @@ impl Problems {
 /// The candidate that is most like `wrong`, if any is like it: `"mdm.complaint"` gives `"mdm.compliant"`.
 #[must_use]
 pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let wrong_lower = wrong.to_lowercase();
+    // Nobody mistypes a name of this length, and comparing costs the product of both lengths.
+    if !(2..=limits::SUGGESTED_NAME_OCTETS_MAX).contains(&wrong.len()) {
+        return None;
+    }
+    let wrong = wrong.to_lowercase();
+    let wrong_chars = wrong.chars().count();
     candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&wrong_lower, &candidate.to_lowercase()), candidate))
-        .filter(|(likeness, candidate)| {
-            *likeness > 0.87 || strsim::damerau_levenshtein(&wrong_lower, &candidate.to_lowercase()) <= 2
+        .filter(|candidate| !candidate.is_empty())
+        .filter_map(|candidate| {
+            let lower = candidate.to_lowercase();
+            let likeness = strsim::jaro_winkler(&wrong, &lower);
+            // Two changes can't bridge a larger difference, and most names differ by more.
+            let near = likeness > 0.87
+                || (wrong_chars.abs_diff(lower.chars().count()) <= 2
+                    && strsim::damerau_levenshtein(&wrong, &lower) <= 2);
+            near.then_some((likeness, candidate))
         })
-        .filter(|(_, candidate)| !candidate.is_empty() && wrong.len() > 1)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }
@@ -222,8 +248,37 @@ mod tests {
     }
 
     #[test]
+    fn a_message_is_one_line_whatever_it_repeats() {
+        let problem = Problem::error("x", None, "\"a\nb\u{1b}[2J\" is no date");
+        assert_eq!(problem.to_string(), r#""a\nb\u{1b}[2J" is no date"#);
+        assert_eq!(Problem::hint("x", None, "\"zwölf\" is \\n").message, "\"zwölf\" is \\n");
+    }
+
+    #[test]
     fn nothing_is_suggested_where_nothing_is_near() {
         assert_eq!(nearest("quux", ["session-timeout", "vlan"]), None);
+    }
+
+    #[test]
+    fn a_word_of_any_length_is_compared_in_no_time() {
+        let names = ["Session-Timeout"; 1_000];
+        assert_eq!(nearest(&"x".repeat(1 << 20), names), None);
+        assert_eq!(nearest(&"Session-Timeout".repeat(1_000), names), None);
+        assert_eq!(nearest("Sesion-Timeout", names), Some("Session-Timeout"));
+        assert_eq!(nearest("Timeuot", ["Timeout"]), Some("Timeout"));
+    }
+
+    #[test]
+    fn errors_that_were_only_counted_are_still_errors_after_appending() {
+        let mut others = Problems::new();
+        for _ in 0..limits::PROBLEMS_MAX {
+            others.hint("x", None, "x");
+        }
+        others.error("x", None, "x");
+        let mut all = Problems::new();
+        all.append(others);
+        assert!(all.has_errors());
+        assert_eq!(all.left_out(), 1);
     }
 
     #[test]

@@ -14,6 +14,8 @@ mod eap_settings;
 mod engine;
 mod malformed;
 mod mdm;
+mod fuzz;
+mod fuzz_bodies;
 mod radius_oracle;
 mod radius_vectors;
 mod sim;

@@ -1,0 +1,155 @@
+//! Instructions per call of every stage, counted by callgrind, held against `budgets.toml`.
+//!
+//! `cargo bench --bench instructions` fails if a stage needs more than its budget; `-- --update` writes what was counted
+//! as the new budgets. Unlike time, instructions are the same on a busy machine. Without valgrind nothing is counted.
+
+#[path = "support/fleet.rs"]
+mod fleet;
+#[path = "support/nas.rs"]
+mod nas;
+
+use std::{
+    fs,
+    hint::black_box,
+    path::Path,
+    process::{Command, ExitCode},
+};
+
+use radmit::{
+    clock,
+    device::{directory::Ages, question::Key},
+    engine::chance::Chance,
+    radius::{authenticator::check_request_signature, packet::Packet, reply::ReplyBuffer},
+};
+
+/// A stage: its name in `budgets.toml`, and what runs it so many times.
+type Stage = (&'static str, fn(u64));
+
+const STAGES: [Stage; 5] = [
+    ("codec-parse", codec_parse),
+    ("codec-verify", codec_verify),
+    ("codec-write-and-sign", codec_write_and_sign),
+    ("codec-whole", codec_whole),
+    ("directory-judge-mac", directory_judge_mac),
+];
+
+/// How often a stage is run while it is counted; often enough that a growing table doesn't show.
+const CALLS: u64 = 1_000;
+/// A stage may need so much more than its budget, in percent: hash tables are seeded anew in every process.
+const TOLERANCE_PERCENT: u64 = 3;
+const BUDGETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/budgets.toml");
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--stage");
+    if let Some(wanted) = arguments.nth(1) {
+        let stage = STAGES.iter().find(|(name, _)| *name == wanted).expect("the parent knows the stages");
+        (stage.1)(CALLS);
+        return ExitCode::SUCCESS;
+    }
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        println!("NOT COUNTED: valgrind is not installed (Debian: apt-get install valgrind)");
+        return ExitCode::SUCCESS;
+    }
+    let counted: Vec<(&str, u64)> = STAGES.iter().map(|(name, _)| (*name, count(name))).collect();
+    if std::env::args().any(|argument| argument == "--update") {
+        write_budgets(&counted);
+    }
+    compare(&counted)
+}
+
+/// Runs one stage in a process of its own under callgrind. Returns instructions per call.
+fn count(stage: &str) -> u64 {
+    let program = std::env::current_exe().expect("a program knows its own path");
+    let out = std::env::temp_dir().join(format!("radmit-callgrind-{}-{stage}", std::process::id()));
+    let done = Command::new("valgrind")
+        .args(["--tool=callgrind", "--collect-atstart=no", "--toggle-collect=*::measured", "--quiet"])
+        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(program)
+        .args(["--stage", stage])
+        .output()
+        .expect("valgrind was there a moment ago");
+    assert!(done.status.success(), "{stage}: {}", String::from_utf8_lossy(&done.stderr));
+    let text = fs::read_to_string(&out).unwrap_or_default();
+    // A file that can't be removed stays in the folder for temporary files.
+    let _ = fs::remove_file(&out);
+    let totals = text.lines().find_map(|line| line.strip_prefix("totals: "));
+    let totals: u64 = totals.and_then(|totals| totals.trim().parse().ok()).expect("callgrind writes totals");
+    assert!(totals > 0, "{stage}: nothing was counted; is the program stripped of its symbols?");
+    totals / CALLS
+}
+
+fn write_budgets(counted: &[(&str, u64)]) {
+    let mut text = String::from(
+        "# Instructions per call of each stage; see benches/README.md. Written by:\n\
+         # cargo bench --bench instructions -- --update\n\n",
+    );
+    for (stage, instructions) in counted {
+        text.push_str(&format!("{stage} = {instructions}\n"));
+    }
+    fs::write(BUDGETS, text).expect("the repository can be written");
+}
+
+fn compare(counted: &[(&str, u64)]) -> ExitCode {
+    let text = fs::read_to_string(Path::new(BUDGETS)).unwrap_or_default();
+    let budget_of = |stage: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(stage)?.trim_start().strip_prefix('='));
+        line.and_then(|number| number.trim().parse::<u64>().ok())
+    };
+    println!("{:<24} {:>12} {:>12}", "stage", "instructions", "budget");
+    let mut is_kept = true;
+    for (stage, instructions) in counted {
+        let budget = budget_of(stage).unwrap_or(0);
+        let is_over = *instructions * 100 > budget * (100 + TOLERANCE_PERCENT);
+        is_kept &= !is_over;
+        let verdict = if is_over { "OVER" } else { "" };
+        println!("{stage:<24} {instructions:>12} {budget:>12} {verdict}");
+    }
+    if is_kept { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What callgrind counts: it is switched on and off by the name of this function.
+#[inline(never)]
+fn measured(calls: u64, call: &mut dyn FnMut(u64)) {
+    for number in 0..calls {
+        call(number);
+    }
+}
+
+fn request() -> Vec<u8> {
+    nas::Switch::new(1).mac_bypass(7, nas::mac(1), &nas::secret()).to_vec()
+}
+
+fn codec_parse(calls: u64) {
+    let request = request();
+    measured(calls, &mut |_| assert!(Packet::parse(black_box(&request)).is_ok()));
+}
+
+fn codec_verify(calls: u64) {
+    let (request, secret) = (request(), nas::secret());
+    let packet = Packet::parse(&request).expect("it was just written");
+    measured(calls, &mut |_| {
+        black_box(check_request_signature(black_box(&packet), &secret));
+    });
+}
+
+fn codec_write_and_sign(calls: u64) {
+    let (secret, mut reply) = (nas::secret(), ReplyBuffer::new());
+    measured(calls, &mut |_| {
+        nas::write_accept(&mut reply, 7).expect("it fits");
+        black_box(reply.sign(black_box(&[7; 16]), &secret));
+    });
+}
+
+fn codec_whole(calls: u64) {
+    let (request, secret, mut reply) = (request(), nas::secret(), ReplyBuffer::new());
+    measured(calls, &mut |_| assert!(nas::answer(black_box(&request), &secret, &mut reply).is_some()));
+}
+
+fn directory_judge_mac(calls: u64) {
+    let (now, ages, mut chance) = (clock::now(), Ages::default(), Chance::new(1));
+    let directory = fleet::directory(1_000, now);
+    measured(calls, &mut |_| {
+        let key = Key::Mac(nas::mac(chance.below(1_000)));
+        black_box(directory.judge(now, &key, None, &ages));
+    });
+}

@@ -1,0 +1,234 @@
+//! Load over loopback: requests that are always in flight, and the check of every answer.
+//!
+//! Owns the generator. It sends and receives with the server's own batches, so that it is not the slower side.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use radmit::{
+    clock::{self, Mono},
+    engine::action::{Outbox, Peer, Port, Route},
+    limits,
+    metrics::udp::ShardCells,
+    radius::{code::Code, kind, packet::Packet, request::verify_reply, secret::Secret},
+    udp::{
+        batch::Inbound,
+        flush::flush,
+        replies::Replies,
+        socket::{Socket, bind_group},
+    },
+};
+
+use super::{nas, process};
+
+/// Source ports; each has 256 Identifiers.
+const SOCKETS: usize = 8;
+/// Different requests for one port and Identifier, so that no server can answer from its store of replies: 32,768 in all.
+const VARIANTS: usize = 16;
+const IDENTIFIERS: usize = 256;
+/// After this a request counts as lost.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Whether an answer is the right one to a request.
+pub(crate) type Check = fn(request: &[u8], reply: &[u8], secret: &Secret) -> bool;
+
+pub(crate) fn is_echoed(request: &[u8], reply: &[u8], _: &Secret) -> bool {
+    request == reply
+}
+
+/// A signed accept into VLAN 20.
+pub(crate) fn is_accepted(request: &[u8], reply: &[u8], secret: &Secret) -> bool {
+    let (Ok(request), Ok(reply)) = (Packet::parse(request), Packet::parse(reply)) else { return false };
+    reply.code() == Code::ACCESS_ACCEPT
+        && reply.message_authenticator().is_some()
+        && reply.first(kind::TUNNEL_PRIVATE_GROUP_ID) == Some(b"20")
+        && verify_reply(&reply, &request, secret).is_ok()
+}
+
+/// What one server did in one round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Measured {
+    pub(crate) answered: u64,
+    pub(crate) lost: u64,
+    elapsed: Duration,
+    cpu: Duration,
+}
+
+impl Measured {
+    pub(crate) fn per_second(&self) -> f64 {
+        self.count() / self.elapsed.as_secs_f64()
+    }
+
+    /// CPU time of the server's threads for one request, in microseconds.
+    pub(crate) fn cpu_us(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.count()
+    }
+
+    fn count(&self) -> f64 {
+        f64::from(u32::try_from(self.answered).expect("a round is shorter than an hour"))
+    }
+}
+
+/// Makes the load.
+pub(crate) struct Generator {
+    sockets: Vec<Arc<Socket>>,
+    secret: Secret,
+    /// By socket, variant and Identifier.
+    requests: Vec<Vec<u8>>,
+    slots: Vec<Slot>,
+    /// Each of the sockets' next place in its turn through variants and Identifiers.
+    next: Vec<usize>,
+    in_flight: Vec<usize>,
+    window: usize,
+    out: Replies,
+    inbound: Inbound,
+    cells: ShardCells,
+    kept: Kept,
+}
+
+/// What is in flight for one socket and Identifier: which request, since when.
+#[derive(Clone, Copy, Default)]
+struct Slot(Option<(usize, Mono)>);
+
+/// Answers to check after the round, because checking costs as much as serving.
+#[derive(Default)]
+struct Kept {
+    octets: Vec<u8>,
+    /// The request, and where its answer ends.
+    ends: Vec<(usize, usize)>,
+}
+
+impl Generator {
+    /// `window`: requests in flight, at most 256 for each of the eight sockets.
+    ///
+    /// # Errors
+    /// What the system says about sockets.
+    pub(crate) fn new(window: usize) -> io::Result<Self> {
+        let mut sockets = Vec::new();
+        for number in 0..SOCKETS {
+            let place = u16::try_from(number).expect("there are few");
+            let address = ([127, 0, 0, 1], 0).into();
+            let group = bind_group(place, Port::Auth, address, 1, limits::SOCKET_RECEIVE_OCTETS)?;
+            sockets.extend(group.sockets.into_iter().map(Arc::new));
+        }
+        let secret = nas::secret();
+        let mut switch = nas::Switch::new(1);
+        let requests = (0..SOCKETS * VARIANTS * IDENTIFIERS)
+            .map(|number| {
+                let identifier = u8::try_from(number % IDENTIFIERS).expect("there are 256");
+                switch.mac_bypass(identifier, nas::mac(number as u64), &secret).to_vec()
+            })
+            .collect();
+        Ok(Self {
+            sockets,
+            secret,
+            requests,
+            slots: vec![Slot::default(); SOCKETS * IDENTIFIERS],
+            next: vec![0; SOCKETS],
+            in_flight: vec![0; SOCKETS],
+            window: window.clamp(SOCKETS, SOCKETS * IDENTIFIERS) / SOCKETS,
+            out: Replies::new(),
+            inbound: Inbound::new(),
+            cells: ShardCells::default(),
+            kept: Kept::default(),
+        })
+    }
+
+    /// Requests in flight.
+    pub(crate) fn window(&self) -> usize {
+        self.window * SOCKETS
+    }
+
+    /// How many devices the requests are about: numbers 0 and up of the fleet.
+    #[allow(dead_code, reason = "only a server with a directory has to know them")]
+    pub(crate) fn devices(&self) -> u64 {
+        self.requests.len() as u64
+    }
+
+    /// One round: loads `server` until `duration` has passed, then waits for the last answers.
+    ///
+    /// `threads`: the prefix of the names of the server's threads, whose CPU time is measured.
+    pub(crate) fn run(&mut self, server: SocketAddr, threads: &str, duration: Duration, check: Check) -> Measured {
+        // Caches, pages and branch predictors are the server's before its time is taken.
+        self.turn(server, duration / 10);
+        self.drain();
+        self.check_all(check);
+        let (began, cpu) = (clock::now().mono, process::cpu_time(threads));
+        self.turn(server, duration);
+        let lost = self.drain();
+        let measured = Measured {
+            answered: self.kept.ends.len() as u64,
+            lost,
+            elapsed: clock::now().mono.since(began),
+            cpu: process::cpu_time(threads).saturating_sub(cpu),
+        };
+        self.check_all(check);
+        measured
+    }
+
+    fn turn(&mut self, server: SocketAddr, duration: Duration) {
+        let end = clock::now().mono.plus(duration);
+        loop {
+            let now = clock::now().mono;
+            if now >= end {
+                break;
+            }
+            for socket in 0..SOCKETS {
+                self.fill(socket, server, now);
+                flush(&self.sockets, &mut self.out, &self.cells);
+                self.receive(socket);
+            }
+        }
+    }
+
+    fn fill(&mut self, socket: usize, server: SocketAddr, now: Mono) {
+        let listener = u16::try_from(socket).expect("there are few");
+        let to = Peer { address: server, route: Route { listener, local: None, interface: 0 } };
+        for _ in self.in_flight[socket]..self.window {
+            let place = self.next[socket];
+            let slot = &mut self.slots[socket * IDENTIFIERS + place % IDENTIFIERS];
+            if slot.0.is_some() {
+                break;
+            }
+            let number = socket * VARIANTS * IDENTIFIERS + place;
+            *slot = Slot(Some((number, now)));
+            self.out.send(&to, &self.requests[number]);
+            self.next[socket] = (place + 1) % (VARIANTS * IDENTIFIERS);
+            self.in_flight[socket] += 1;
+        }
+    }
+
+    fn receive(&mut self, socket: usize) {
+        // What can't be received now is asked for again in the next turn, or counts as lost.
+        let _ = self.inbound.receive(&self.sockets[socket]);
+        for datagram in self.inbound.datagrams() {
+            let Some(identifier) = datagram.octets.get(1) else { continue };
+            let slot = &mut self.slots[socket * IDENTIFIERS + usize::from(*identifier)];
+            let Some((number, _)) = slot.0.take() else { continue };
+            self.in_flight[socket] -= 1;
+            self.kept.octets.extend_from_slice(datagram.octets);
+            self.kept.ends.push((number, self.kept.octets.len()));
+        }
+    }
+
+    /// Waits for what is in flight; returns how many never came.
+    fn drain(&mut self) -> u64 {
+        let until = clock::now().mono.plus(PATIENCE);
+        while self.in_flight.iter().any(|count| *count > 0) && clock::now().mono < until {
+            (0..SOCKETS).for_each(|socket| self.receive(socket));
+        }
+        let lost: usize = self.in_flight.iter().sum();
+        self.in_flight.fill(0);
+        self.slots.fill(Slot::default());
+        lost as u64
+    }
+
+    fn check_all(&mut self, check: Check) {
+        let mut start = 0;
+        for (number, end) in self.kept.ends.drain(..) {
+            let (request, reply) = (&self.requests[number], &self.kept.octets[start..end]);
+            assert!(check(request, reply, &self.secret), "a wrong answer: {reply:02x?}");
+            start = end;
+        }
+        self.kept.octets.clear();
+    }
+}

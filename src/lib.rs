@@ -1,8 +1,10 @@
 #![doc = include_str!("README.md")]
 
 pub mod audit;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod device;
 pub mod dictionary;
 pub mod document;

@@ -1,3 +1,7 @@
 //! The command `radmit`: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    radmit::cli::run()
+}

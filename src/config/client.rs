@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use crate::{
     document::{Table, Value},
+    engine::client::{MabPassword, MacFrom, MessageAuthenticatorMode, Network},
     limits,
     problem::{Place, Problems},
     radius::secret::Secret,
@@ -13,9 +14,7 @@ use crate::{
 
 use super::{
     configuration::{Client, Named, Server, SharedFiles},
-    secret,
-    shapes::{MabPassword, MacFrom, MessageAuthenticatorMode, Network},
-    value,
+    secret, value,
 };
 
 const VENDOR: &str = "generic";

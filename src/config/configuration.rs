@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
 use crate::{
+    engine::client::{MabPassword, MacFrom, MessageAuthenticatorMode, Network},
     mdm::settings::Settings as MdmSettings,
     policy::facts::DeviceIdSource,
     problem::{Place, Problems, did_you_mean},
@@ -15,8 +16,6 @@ use crate::{
 };
 
 pub use crate::{audit::settings::Destination as Decisions, http::settings::Settings as Metrics};
-
-use super::shapes::{MabPassword, MacFrom, MessageAuthenticatorMode, Network};
 
 /// Everything that stands in `radmit.toml` and `conf.d`.
 #[derive(Debug)]

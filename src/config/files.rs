@@ -118,7 +118,8 @@ impl Files for MemoryFiles {
 }
 
 /// Why a file can't be used, as a part of a sentence.
-pub(super) fn reason(error: &io::Error) -> String {
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "does not exist".to_owned(),
         io::ErrorKind::PermissionDenied => "may not be read by this user".to_owned(),

@@ -25,7 +25,6 @@ pub mod reference;
 mod secret;
 mod section;
 mod server;
-pub mod shapes;
 mod value;
 
 pub use configuration::Configuration;

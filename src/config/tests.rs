@@ -8,14 +8,18 @@ use std::{
     time::Duration,
 };
 
-use crate::{mdm::settings::Kind, policy::facts::DeviceIdSource, problem::Problems};
+use crate::{
+    engine::client::{MabPassword, MacFrom, MessageAuthenticatorMode, Network},
+    mdm::settings::Kind,
+    policy::facts::DeviceIdSource,
+    problem::Problems,
+};
 
 use super::{
     configuration::{Configuration, CrlFailure, Decisions, LogFormat, LogLevel, TlsVersion},
     file,
     files::MemoryFiles,
     reference,
-    shapes::{MabPassword, MacFrom, MessageAuthenticatorMode, Network},
 };
 
 const SECRET: &str = "a secret of a fair length";

@@ -10,10 +10,11 @@ use std::{
 
 use crate::{
     document::{Value, write_duration},
+    engine::client::Network,
     problem::{Problems, did_you_mean},
 };
 
-use super::{configuration::Named, files, files::Files, shapes::Network};
+use super::{configuration::Named, files, files::Files};
 
 /// A path, relative to the file that names it.
 pub(super) fn path(value: &Value<'_>, problems: &mut Problems) -> Option<PathBuf> {

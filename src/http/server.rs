@@ -33,6 +33,16 @@ impl Server {
         Ok(Self { listener, address, bounds: Bounds::default() })
     }
 
+    /// Takes a listener that is bound already and does not block. Needs a tokio runtime around it.
+    ///
+    /// # Errors
+    /// The runtime can't take the socket.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        let listener = TcpListener::from_std(listener)?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address, bounds: Bounds::default() })
+    }
+
     /// Where it listens; the real port if 0 was asked for.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {

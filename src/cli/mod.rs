@@ -1,0 +1,72 @@
+//! What an operator types: one command, one file.
+//!
+//! Owns arguments, what is printed and exit codes. What the commands do, the folders below do.
+
+pub mod arguments;
+pub mod check;
+pub mod demo;
+pub mod output;
+pub mod probe;
+pub mod serve;
+mod signals;
+pub mod sim;
+pub mod test;
+
+use std::{process::ExitCode, sync::LazyLock};
+
+use clap::{Parser, Subcommand};
+
+/// RADIUS authorization by device compliance: who gets onto the network, and into which part of it.
+#[derive(Debug, Parser)]
+#[command(name = "radmit", version, long_version = long_version(), max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole product on loopback with nothing to prepare: simulated cloud, server, a small fleet
+    Demo(demo::Arguments),
+    /// Run the server
+    Serve(serve::Arguments),
+    /// Check everything that `serve` would load, and say what is wrong where
+    Check(check::Arguments),
+    /// Run the [[case]] blocks of the policy files
+    Test(test::Arguments),
+    /// Run only the simulated Microsoft cloud, on loopback
+    Sim(sim::Arguments),
+    /// Send one request as a switch would, and exit as a Nagios check
+    Probe(probe::Arguments),
+}
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Sim(arguments) => sim::run(&arguments),
+        Command::Probe(arguments) => probe::run(&arguments),
+    }
+}
+
+fn long_version() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(describe_version);
+    &TEXT
+}
+
+fn describe_version() -> String {
+    let counts = crate::dictionary::Dictionary::builtin().counts();
+    format!(
+        "{}\nTLS: rustls with aws-lc-rs\ndictionaries: {} attributes, {} values, {} vendors",
+        env!("CARGO_PKG_VERSION"),
+        counts.attributes,
+        counts.values,
+        counts.vendors
+    )
+}

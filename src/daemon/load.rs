@@ -1,0 +1,223 @@
+//! Everything that a configuration names, read and checked: what `serve` starts with and `check` reports.
+//!
+//! Owns the order of reading and the one list of problems. It starts nothing; `serve` and `check` therefore never
+//! disagree about what is wrong.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    config::{
+        configuration::Configuration,
+        file,
+        files::{Files, reason},
+    },
+    dictionary::{Builder, Dictionary},
+    document::Source,
+    limits,
+    mdm::settings::{Api, Kind},
+    policy::{
+        check::{Inspection, inspect},
+        compile::plan::Client as PolicyClient,
+        compiled::Policy,
+        load::{Context, load as compile},
+        trial,
+        vendor::Vendors,
+    },
+    problem::{Place, Problem, Problems},
+};
+
+/// A configuration with all that it names.
+#[derive(Debug)]
+pub struct Loaded {
+    /// `radmit.toml` and `conf.d`.
+    pub configuration: Configuration,
+    /// The shipped dictionaries and the operator's.
+    pub dictionary: Arc<Dictionary>,
+    /// The compiled policy.
+    pub policy: Policy,
+    /// What came of the policy's cases.
+    pub cases: trial::Report,
+}
+
+/// Reads everything. `None` if there is an error; all problems are in `problems` either way.
+#[must_use]
+pub fn load(named: Option<&Path>, files: &Arc<dyn Files>, problems: &mut Problems) -> Option<Loaded> {
+    let path = match file::find(named, &**files) {
+        Ok(path) => path,
+        Err(problem) => {
+            problems.push(problem);
+            return None;
+        }
+    };
+    let configuration = file::load(&path, files, problems)?;
+    let dictionary = load_dictionary(&configuration, &**files, problems);
+    let vendors = load_vendors(&configuration, &dictionary, &**files, problems);
+    let names: Vec<&str> = vendors.iter().map(|vendor| &*vendor.name).collect();
+    configuration.check_vendors(names.iter().copied(), problems);
+    configuration.check_attributes(|name| dictionary.resolve(name).is_some(), problems);
+    let sources = read_folder(&configuration.server.policies, &["toml"], &**files, problems)?;
+    let policy = load_policy(&configuration, &dictionary, &vendors, &sources, &**files, problems)?;
+    let cases = trial::run_all(&policy, &dictionary, &configuration.server.zone);
+    inspect_policy(&configuration, &policy, &cases, problems);
+    if problems.has_errors() {
+        return None;
+    }
+    Some(Loaded { configuration, dictionary: Arc::new(dictionary), policy, cases })
+}
+
+/// The shipped dictionaries, extended by the operator's folder.
+fn load_dictionary(configuration: &Configuration, files: &dyn Files, problems: &mut Problems) -> Dictionary {
+    let Some(folder) = &configuration.server.dictionaries else { return Dictionary::builtin().clone() };
+    let mut builder = Builder::with_builtin();
+    let is_dictionary = |path: &Path| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+        path.extension().is_some_and(|extension| extension == "dict") || name.starts_with("dictionary")
+    };
+    for path in list(folder, files, problems).into_iter().filter(|path| is_dictionary(path)) {
+        let Some(source) = read(&path, files, problems) else { continue };
+        builder.load(source, &mut |wanted, from| include(wanted, from, files), problems);
+    }
+    builder.finish(problems)
+}
+
+fn include(wanted: &str, from: &str, files: &dyn Files) -> Option<Source> {
+    let path = Path::new(from).parent().unwrap_or_else(|| Path::new("")).join(wanted);
+    let text = String::from_utf8_lossy(&files.read(&path).ok()?).into_owned();
+    Some(Source::new(path.to_string_lossy().into_owned(), text))
+}
+
+fn load_vendors(
+    configuration: &Configuration,
+    dictionary: &Dictionary,
+    files: &dyn Files,
+    problems: &mut Problems,
+) -> Vendors {
+    let folder = configuration.server.policies.join("vendor");
+    let sources = if files.list(&folder).is_ok() {
+        read_folder(&folder, &["toml"], files, problems).unwrap_or_default()
+    } else {
+        // The folder is optional: the shipped tables are compiled in.
+        Vec::new()
+    };
+    let mut vendors = Vendors::builtin();
+    for source in &sources {
+        vendors.read(source, problems);
+    }
+    let is_used = |name: &str| configuration.clients.iter().any(|client| *client.vendor.text == *name);
+    for vendor in vendors.iter().filter(|vendor| is_used(&vendor.name)) {
+        vendor.check(dictionary, problems);
+    }
+    vendors
+}
+
+fn load_policy(
+    configuration: &Configuration,
+    dictionary: &Dictionary,
+    vendors: &Vendors,
+    sources: &[Source],
+    files: &dyn Files,
+    problems: &mut Problems,
+) -> Option<Policy> {
+    let servers = enabled_servers(configuration);
+    let clients: Vec<PolicyClient<'_>> = configuration
+        .clients
+        .iter()
+        .map(|client| PolicyClient { name: &client.name, groups: &client.groups, vendor: &client.vendor.text })
+        .collect();
+    let read_list = |from: &Source, name: &str| -> Result<Source, String> {
+        let path = Path::new(&**from.name()).parent().unwrap_or_else(|| Path::new("")).join(name);
+        let octets = files.read(&path).map_err(|error| format!("{} {}", path.display(), reason(&error)))?;
+        Ok(Source::new(path.to_string_lossy().into_owned(), String::from_utf8_lossy(&octets).into_owned()))
+    };
+    let context =
+        Context { dictionary, mdm_servers: Some(&servers), vendors, clients: &clients, read_list: &read_list };
+    compile(sources, &context, problems)
+}
+
+fn enabled_servers(configuration: &Configuration) -> Vec<Box<str>> {
+    let enabled = configuration.mdm.iter().filter(|server| server.settings.enabled);
+    enabled.map(|server| Box::from(&*server.settings.name)).collect()
+}
+
+/// Warnings and hints about what the policy probably does not mean.
+fn inspect_policy(configuration: &Configuration, policy: &Policy, cases: &trial::Report, problems: &mut Problems) {
+    let asks_only_compliance = |kind: &Kind| match kind {
+        Kind::Intune(intune) => !intune.lookup.contains(&Api::Graph),
+        Kind::Inventory(_) => false,
+    };
+    let terse: Vec<Box<str>> = configuration
+        .mdm
+        .iter()
+        .filter(|server| server.settings.enabled && asks_only_compliance(&server.settings.kind))
+        .map(|server| Box::from(&*server.settings.name))
+        .collect();
+    let covered = (!policy.cases().is_empty()).then_some(&cases.covered);
+    let servers = enabled_servers(configuration);
+    inspect(policy, &Inspection { covered, terse_servers: &terse, servers: &servers }, problems);
+}
+
+/// The files of a folder with one of the `extensions`, in the order of their names.
+pub fn read_folder(
+    folder: &Path,
+    extensions: &[&str],
+    files: &dyn Files,
+    problems: &mut Problems,
+) -> Option<Vec<Source>> {
+    let paths = list(folder, files, problems);
+    let wanted = |path: &PathBuf| {
+        path.extension()
+            .and_then(|extension| extension.to_str())
+            .is_some_and(|extension| extensions.contains(&extension))
+    };
+    let sources: Vec<Source> =
+        paths.iter().filter(|path| wanted(path)).filter_map(|path| read(path, files, problems)).collect();
+    if sources.is_empty() {
+        problems.push(Problem::error(
+            "no-policies",
+            Some(Place::whole(folder.to_string_lossy().into_owned())),
+            "the folder holds no policy file; put at least one NAME.toml there, or name another folder in server.policies",
+        ));
+        return None;
+    }
+    Some(sources)
+}
+
+fn list(folder: &Path, files: &dyn Files, problems: &mut Problems) -> Vec<PathBuf> {
+    match files.list(folder) {
+        Ok(paths) if paths.len() > limits::FILES_MAX => {
+            let place = Place::whole(folder.to_string_lossy().into_owned());
+            problems.error(
+                "too-many-files",
+                Some(place),
+                format!("the folder has more than {} files", limits::FILES_MAX),
+            );
+            Vec::new()
+        }
+        Ok(paths) => paths,
+        Err(error) => {
+            let place = Place::whole(folder.to_string_lossy().into_owned());
+            problems.error("folder-unreadable", Some(place), format!("the folder {}", reason(&error)));
+            Vec::new()
+        }
+    }
+}
+
+fn read(path: &Path, files: &dyn Files, problems: &mut Problems) -> Option<Source> {
+    let name = path.to_string_lossy().into_owned();
+    match files.read(path) {
+        Ok(octets) => match String::from_utf8(octets) {
+            Ok(text) => Some(Source::new(name, text)),
+            Err(_) => {
+                problems.error("not-utf8", Some(Place::whole(name)), "the file is not UTF-8; save it as UTF-8");
+                None
+            }
+        },
+        Err(error) => {
+            problems.error("file-unreadable", Some(Place::whole(name)), format!("the file {}", reason(&error)));
+            None
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! From what was loaded to the snapshot that the packet path runs on.
+//!
+//! Owns the translation and what outlives a reload: directories of devices, counters of clients, places of servers.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use crate::{
+    config::configuration::{self, Configuration},
+    device::{
+        directory::{Capacity, Directory},
+        question::ServerIndex,
+    },
+    dictionary::{Attribute, Dictionary},
+    engine::{
+        client::{Client, Clients},
+        snapshot::{IdentifierKind, MdmServer, Snapshot},
+    },
+    limits,
+    metrics::{cell::Counter, engine::ClientRegistry},
+    policy::{decision::VendorIndex, facts::DeviceIdSource},
+};
+
+use super::load::Loaded;
+
+/// What outlives every reload.
+#[derive(Debug)]
+pub struct Lasting {
+    /// How many shards there are.
+    pub shards: usize,
+    /// The counters of clients.
+    pub clients: Arc<ClientRegistry>,
+    /// The directory of each MDM server by name, and the place that was given to it.
+    servers: Mutex<HashMap<Box<str>, LastingServer>>,
+}
+
+/// The place of an MDM server, and what it is known to have said.
+pub type LastingServer = (ServerIndex, Arc<Directory>);
+
+impl Lasting {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(shards: usize) -> Self {
+        Self { shards, clients: Arc::new(ClientRegistry::new(shards)), servers: Mutex::default() }
+    }
+
+    /// The place and the directory of a server. They stay its own for as long as the process runs, so that an answer to
+    /// a question of the time before a reload can't reach another server's.
+    ///
+    /// Bound: [`limits::MDM_SERVERS_MAX`] names; beyond it there is none, and the server needs a restart.
+    #[must_use]
+    pub fn server(&self, name: &str) -> Option<LastingServer> {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((index, directory)) = servers.get(name) {
+            return Some((*index, Arc::clone(directory)));
+        }
+        let index = u8::try_from(servers.len()).ok().filter(|index| usize::from(*index) < limits::MDM_SERVERS_MAX)?;
+        let directory = Arc::new(Directory::new(Capacity::default()));
+        servers.insert(name.into(), (ServerIndex(index), Arc::clone(&directory)));
+        Some((ServerIndex(index), directory))
+    }
+}
+
+/// Builds the snapshot. Everything was checked when it was loaded.
+#[must_use]
+pub fn build(loaded: Loaded, lasting: &Lasting) -> (Snapshot, Configuration) {
+    let Loaded { mut configuration, dictionary, policy, .. } = loaded;
+    let servers = servers_of(&configuration, &dictionary, lasting);
+    let servers_of_sets = policy
+        .sets()
+        .iter()
+        .map(|set| match &set.mdm {
+            None => (0..servers.len()).collect(),
+            Some(names) => {
+                names.iter().filter_map(|name| servers.iter().position(|server| server.name == *name)).collect()
+            }
+        })
+        .collect();
+    let names: Vec<Box<str>> = configuration.clients.iter().map(|client| client.name.clone()).collect();
+    let cells = lasting.clients.cells(names.iter().map(|name| &**name));
+    let clients = std::mem::take(&mut configuration.clients)
+        .into_iter()
+        .zip(cells)
+        .enumerate()
+        .map(|(at, (client, cells))| {
+            let configuration::Client { name, networks, secret, vendor, groups, .. } = client;
+            let client = Client {
+                index: u32::try_from(at).unwrap_or(u32::MAX),
+                name,
+                secret,
+                vendor: policy.vendor(&vendor.text).unwrap_or(VendorIndex(0)),
+                vendor_name: vendor.text,
+                groups: groups.into(),
+                message_authenticator: client.message_authenticator,
+                trust_authorize_only: client.trust_authorize_only,
+                mab_password: client.mab_password,
+                mac_from: client.mac_from,
+                decision_deadline: client.decision_deadline,
+                cells,
+            };
+            (client, networks)
+        })
+        .collect();
+    let rules = policy.rules().len();
+    let snapshot = Snapshot {
+        hash: configuration.hash.as_str().into(),
+        clients: Clients::new(clients),
+        dictionary,
+        policy,
+        servers,
+        servers_of_sets,
+        zone: configuration.server.zone.clone(),
+        reject_delay: configuration.server.reject_delay,
+        rule_hits: (0..lasting.shards).map(|_| (0..rules).map(|_| Counter::default()).collect()).collect(),
+    };
+    (snapshot, configuration)
+}
+
+fn servers_of(configuration: &Configuration, dictionary: &Dictionary, lasting: &Lasting) -> Vec<MdmServer> {
+    configuration
+        .mdm
+        .iter()
+        .filter(|server| server.settings.enabled)
+        .filter_map(|server| {
+            let (index, directory) = lasting.server(&server.settings.name)?;
+            Some(MdmServer {
+                index,
+                name: Box::from(&*server.settings.name),
+                directory,
+                ages: server.settings.ages,
+                lookup_timeout: server.settings.lookup_timeout,
+                identifiers: server.identifiers.iter().map(|source| kind_of(*source)).collect(),
+                device_id_attributes: attributes_of(server, dictionary),
+                grace_is_compliant: server.settings.grace_is_compliant,
+                enrolment_url: None,
+            })
+        })
+        .collect()
+}
+
+fn attributes_of(server: &configuration::MdmServer, dictionary: &Dictionary) -> Vec<Attribute> {
+    server.device_id_attributes.iter().filter_map(|name| dictionary.resolve(&name.text)).collect()
+}
+
+const fn kind_of(source: DeviceIdSource) -> IdentifierKind {
+    match source {
+        DeviceIdSource::CertificateSan => IdentifierKind::CertificateSan,
+        DeviceIdSource::CertificateCn => IdentifierKind::CertificateCn,
+        DeviceIdSource::Attribute => IdentifierKind::Attribute,
+        DeviceIdSource::Mac => IdentifierKind::Mac,
+    }
+}

@@ -196,6 +196,7 @@ impl Folder {
         let certificate = parameters.self_signed(&key).map_err(failed)?;
         self.write("certs/intune-app.pem", &certificate.pem())?;
         self.write("certs/intune-app.key", &key.serialize_pem())?;
+        restrict(&self.path.join("certs/intune-app.key"));
         Ok(certificate.der().to_vec())
     }
 

@@ -45,7 +45,11 @@ pub enum Command {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
-    match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return refuse(&error),
+    };
+    match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
@@ -53,6 +57,16 @@ pub fn run() -> ExitCode {
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Probe(arguments) => probe::run(&arguments),
     }
+}
+
+/// Says what is wrong with the arguments. Nagios takes 2 for "critical", so `probe` ends with 3 then.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if !error.use_stderr() {
+        return ExitCode::SUCCESS;
+    }
+    let is_probe = std::env::args_os().nth(1).is_some_and(|command| command == "probe");
+    ExitCode::from(if is_probe { 3 } else { 2 })
 }
 
 fn long_version() -> &'static str {

@@ -2,6 +2,7 @@
 //!
 //! Owns its format and its level. Decisions have a log of their own (`audit`).
 
+use std::io::IsTerminal as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tracing_subscriber::{EnvFilter, fmt, prelude::*};
@@ -18,7 +19,11 @@ pub fn start(settings: &Log) {
         .unwrap_or_else(|| EnvFilter::new(settings.level.name()));
     let registry = tracing_subscriber::registry().with(filter);
     let set = match settings.format {
-        LogFormat::Text => registry.with(fmt::layer().with_writer(std::io::stderr).with_target(false)).try_init(),
+        LogFormat::Text => registry
+            .with(
+                fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(std::io::stderr().is_terminal()),
+            )
+            .try_init(),
         LogFormat::Json => registry.with(fmt::layer().json().with_writer(std::io::stderr)).try_init(),
     };
     // A log that is there already stays: it belongs to whoever embeds the server.

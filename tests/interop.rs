@@ -1,0 +1,304 @@
+//! The real binary and the real peers: `radclient` against `radmit demo` and `radmit serve`.
+//!
+//! Without `radclient` these tests fail: a check that skips itself proves nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has to fail")]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
+
+/// How long a program may take to say what is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running radmit whose lines are read as they come.
+struct Radmit {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Radmit {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_radmit"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = mpsc::channel();
+        let out = child.stdout.take().unwrap();
+        let err = child.stderr.take().unwrap();
+        for stream in [Box::new(out) as Box<dyn std::io::Read + Send>, Box::new(err)] {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    if sender.send(line).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        Self { child, lines }
+    }
+
+    /// All lines up to the first that holds `wanted`.
+    fn wait_for(&self, wanted: &str) -> Vec<String> {
+        let mut seen = Vec::new();
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    let found = line.contains(wanted);
+                    seen.push(line);
+                    if found {
+                        return seen;
+                    }
+                }
+                Err(_) => panic!("{wanted:?} was not said; only:\n{}", seen.join("\n")),
+            }
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+
+    /// Ends it with TERM and gives its exit code.
+    fn stop(mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Radmit {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends one list of attributes and gives everything that `radclient` prints.
+fn radclient(address: &str, command: &str, secret: &str, attributes: &str) -> String {
+    let mut child = Command::new("radclient")
+        .args(["-x", "-r", "1", "-t", "5", address, command, secret])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("radclient is missing: install the package freeradius-utils");
+    child.stdin.take().unwrap().write_all(attributes.as_bytes()).unwrap();
+    let mut text = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    child.wait().unwrap();
+    text
+}
+
+fn mab(mac: &str) -> String {
+    format!(
+        "User-Name = \"{mac}\", User-Password = \"{mac}\", Service-Type = Call-Check, NAS-Port-Type = Ethernet, \
+         Message-Authenticator = 0x00\n"
+    )
+}
+
+const LOOPBACK: &str = "127.0.0.1:0";
+
+struct Demo {
+    radmit: Radmit,
+    auth: String,
+    acct: String,
+}
+
+fn demo() -> Demo {
+    let radmit = Radmit::start(&[
+        "demo",
+        "--auth-listen",
+        LOOPBACK,
+        "--acct-listen",
+        LOOPBACK,
+        "--metrics-listen",
+        LOOPBACK,
+        "--sim-listen",
+        LOOPBACK,
+    ]);
+    let said = radmit.wait_for("Each decision is printed below");
+    let ports = said.iter().find(|line| line.contains("(authentication)")).unwrap();
+    let mut words = ports.split_whitespace().filter(|word| word.starts_with("127.0.0.1:"));
+    let (auth, acct) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
+    Demo { radmit, auth, acct }
+}
+
+#[test]
+fn the_demo_fleet_gets_the_answers_that_the_cloud_decides() {
+    let demo = demo();
+    let ask = |mac: &str| radclient(&demo.auth, "auth", "radmit-demo-secret", &mab(mac));
+    for (mac, wanted) in [
+        (
+            "a4c3f0112233",
+            vec!["Access-Accept", "Tunnel-Private-Group-Id:0 = \"20\"", "ip:inacl#1=", "Session-Timeout = 28800"],
+        ),
+        ("a4c3f0112234", vec!["Access-Accept", "Tunnel-Private-Group-Id:0 = \"66\"", "url-redirect="]),
+        ("a4c3f0112235", vec!["Access-Accept", "Tunnel-Private-Group-Id:0 = \"20\"", "Session-Timeout = 3600"]),
+        ("a4c3f0999999", vec!["Access-Accept", "Tunnel-Private-Group-Id:0 = \"99\"", "url-redirect="]),
+        ("a4c3f0666666", vec!["Access-Reject"]),
+    ] {
+        let got = ask(mac);
+        for part in wanted {
+            assert!(got.contains(part), "{mac}: {part:?} is missing in\n{got}");
+        }
+    }
+    assert_eq!(demo.radmit.stop(), Some(0));
+}
+
+#[test]
+fn status_server_and_accounting_are_answered_so_that_radclient_believes_them() {
+    let demo = demo();
+    let status = radclient(&demo.auth, "status", "radmit-demo-secret", "Message-Authenticator = 0x00\n");
+    assert!(status.contains("Received Access-Accept"), "{status}");
+    let record = "Acct-Status-Type = Start, Acct-Session-Id = \"1\", User-Name = \"a4c3f0112233\"\n";
+    let acct = radclient(&demo.acct, "acct", "radmit-demo-secret", record);
+    assert!(acct.contains("Received Accounting-Response"), "{acct}");
+    let line = demo.radmit.wait_for("\"event\":\"accounting\"").pop().unwrap();
+    assert!(line.contains("\"Acct-Session-Id\":\"1\""), "{line}");
+}
+
+#[test]
+fn a_wrong_secret_is_silence_and_a_line_that_says_so() {
+    let demo = demo();
+    let got = radclient(&demo.auth, "auth", "another secret", &mab("a4c3f0112233"));
+    assert!(got.contains("No reply"), "{got}");
+    let line = demo.radmit.wait_for("\"event\":\"drop\"").pop().unwrap();
+    assert!(line.contains("bad-message-authenticator"), "{line}");
+}
+
+/// A folder that is gone when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(path.join("policies")).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.0.join(name), text).unwrap();
+    }
+
+    fn config(&self) -> String {
+        self.0.join("radmit.toml").to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(Path::new(&self.0));
+    }
+}
+
+const CONFIGURATION: &str = r#"version = 1
+[server]
+auth-listen = ["127.0.0.1:0"]
+acct-listen = ["127.0.0.1:0"]
+[[client]]
+name = "lab"
+address = ["127.0.0.0/8"]
+secret = "a secret for the lab"
+[[mdm]]
+name = "lab-inventory"
+kind = "inventory"
+file = "devices.toml"
+[log]
+decisions = "off"
+[metrics]
+listen = "127.0.0.1:0"
+"#;
+
+const DEVICES: &str = r#"version = 1
+[[device]]
+name = "LT-1"
+intune-id = "5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c01"
+ethernet-mac = "A4-C3-F0-11-22-33"
+compliance = "compliant"
+"#;
+
+fn policy(vlan: u16) -> String {
+    format!(
+        "version = 1\n[policy-set]\nname = \"Lab\"\nrank = 1\n[[rule]]\nname = \"known\"\n\
+         when = {{ mdm.compliant = true }}\nresult = \"known\"\n[profile.known]\naccess = \"accept\"\nvlan = {vlan}\n"
+    )
+}
+
+#[test]
+fn a_reload_swaps_everything_and_a_broken_file_changes_nothing() {
+    let folder = Folder::new("reload");
+    folder.write("radmit.toml", CONFIGURATION);
+    folder.write("devices.toml", DEVICES);
+    folder.write("policies/lab.toml", &policy(20));
+    let radmit = Radmit::start(&["serve", "-c", &folder.config()]);
+    let said = radmit.wait_for("is ready");
+    let listening = said.iter().find(|line| line.contains("authentication")).unwrap();
+    let at = listening.find("127.0.0.1:").unwrap();
+    let auth: String = listening[at..].chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':')).collect();
+    let vlan = || radclient(&auth, "auth", "a secret for the lab", &mab("a4c3f0112233"));
+    assert!(vlan().contains("= \"20\""), "{}", vlan());
+
+    folder.write("policies/lab.toml", &policy(21));
+    radmit.signal("HUP");
+    radmit.wait_for("reloaded");
+    assert!(vlan().contains("= \"21\""), "{}", vlan());
+
+    folder.write("policies/lab.toml", &policy(22).replace("mdm.compliant", "mdm.complaint"));
+    radmit.signal("HUP");
+    let said = radmit.wait_for("not reloaded").join("\n");
+    assert!(said.contains("lab.toml:7:14: unknown fact \"mdm.complaint\"; did you mean \"mdm.compliant\"?"), "{said}");
+    assert!(vlan().contains("= \"21\""), "{}", vlan());
+    assert_eq!(radmit.stop(), Some(0));
+}
+
+#[test]
+fn a_broken_configuration_ends_with_1_and_a_taken_port_with_2() {
+    let folder = Folder::new("broken");
+    folder.write("radmit.toml", &CONFIGURATION.replace("[server]", "[sever]"));
+    let code = |arguments: &[&str]| Command::new(env!("CARGO_BIN_EXE_radmit")).args(arguments).output().unwrap();
+    let output = code(&["serve", "-c", &folder.config()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("radmit.toml:2:2"), "{output:?}");
+    assert_eq!(code(&["check", "-c", &folder.config()]).status.code(), Some(1));
+
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    folder.write("radmit.toml", &CONFIGURATION.replacen("127.0.0.1:0", &address, 1));
+    folder.write("devices.toml", DEVICES);
+    folder.write("policies/lab.toml", &policy(20));
+    assert_eq!(code(&["serve", "-c", &folder.config()]).status.code(), Some(2));
+}
+
+#[test]
+fn probe_gives_the_exit_codes_of_a_nagios_check() {
+    let demo = demo();
+    let folder = Folder::new("probe");
+    folder.write("secret", "radmit-demo-secret\n");
+    let secret = folder.0.join("secret");
+    let ask = |server: &str, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_radmit"));
+        command.args(["probe", "--server", server, "--secret-file"]).arg(&secret).args(more);
+        command.output().unwrap().status.code()
+    };
+    let probe = |more: &[&str]| ask(&demo.auth, more);
+    assert_eq!(probe(&["--mac", "a4c3f0112233"]), Some(0));
+    assert_eq!(probe(&["--mac", "a4c3f0666666"]), Some(1));
+    assert_eq!(probe(&["--status"]), Some(0));
+    assert_eq!(probe(&["--mac", "nonsense"]), Some(3));
+    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = free.local_addr().unwrap().to_string();
+    assert_eq!(ask(&silent, &["--tries", "1", "--timeout", "100ms"]), Some(2));
+    assert_eq!(probe(&["--no-such-option"]), Some(3));
+}

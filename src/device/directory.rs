@@ -5,7 +5,7 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, RwLock,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use moka::sync::Cache;
@@ -105,6 +105,7 @@ pub struct Directory {
     list_complete: AtomicBool,
     ethernet_complete: AtomicBool,
     list_devices: AtomicUsize,
+    listed_at: AtomicI64,
     enrolment_url: RwLock<Option<Arc<str>>>,
     /// One writer at a time; packet threads never take it.
     writer: Mutex<Writer>,
@@ -158,6 +159,7 @@ impl Directory {
             list_complete: AtomicBool::new(false),
             ethernet_complete: AtomicBool::new(false),
             list_devices: AtomicUsize::new(0),
+            listed_at: AtomicI64::new(i64::MIN),
             enrolment_url: RwLock::new(None),
             writer: Mutex::default(),
         }
@@ -290,7 +292,12 @@ impl Directory {
         if let Some(old) = &old
             && old.answered_at > record.answered_at
         {
-            return Inserted::Older(Arc::clone(old));
+            let Some(completed) = writer.joiner.complete(old, record, told) else {
+                return Inserted::Older(Arc::clone(old));
+            };
+            let completed = Arc::new(completed);
+            self.replace(Some(old), Some(&completed));
+            return Inserted::Kept(completed);
         }
         let record = Arc::new(writer.joiner.join(record, old.as_deref(), told));
         if old.is_none() {
@@ -363,6 +370,17 @@ impl Directory {
     #[must_use]
     pub fn list_devices(&self) -> usize {
         self.list_devices.load(Relaxed)
+    }
+
+    /// Notes when the last complete list began, so that a reload does not fetch it again.
+    pub fn note_listed(&self, at: Mono) {
+        self.listed_at.store(at.as_nanos(), Relaxed);
+    }
+
+    /// When the last complete list began; none since the process started.
+    #[must_use]
+    pub fn listed_at(&self) -> Option<Mono> {
+        Some(self.listed_at.load(Relaxed)).filter(|at| *at > i64::MIN).map(Mono::from_nanos)
     }
 
     /// Where users are sent to enrol a device, if the server told it.

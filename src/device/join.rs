@@ -2,11 +2,11 @@
 //!
 //! Owns what each kind of answer can and can't tell. Where records are kept is the directory's business.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use crate::limits;
 
-use super::record::{DeviceDetails, DeviceRecord};
+use super::record::{DeviceDetails, DeviceRecord, Origin};
 
 /// How much of a device an answer could tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,19 @@ pub enum Told {
     AllButEthernet,
     /// Registered, managed and compliant only: the compliance retrieval service.
     ComplianceOnly,
+}
+
+/// Answers to questions that were asked so close to each other count as one.
+const TOGETHER: Duration = Duration::from_secs(60);
+
+/// Whether only facts are there that don't age: the answer told compliance only.
+fn is_bare(details: &DeviceDetails) -> bool {
+    let lasting = DeviceDetails {
+        serial: details.serial.clone(),
+        last_check_in: details.last_check_in,
+        ..DeviceDetails::default()
+    };
+    *details == lasting
 }
 
 /// Joins answers. Writers of the directory use it one at a time.
@@ -58,6 +71,22 @@ impl Joiner {
             _ => self.share(record.details),
         };
         record
+    }
+
+    /// A newer answer that told compliance only, completed by an older one that told everything and was overtaken.
+    pub(super) fn complete(&mut self, newer: &DeviceRecord, older: DeviceRecord, told: Told) -> Option<DeviceRecord> {
+        let together = newer.answered_at.since(older.answered_at) < TOGETHER;
+        if !together || told == Told::ComplianceOnly || newer.origin == Origin::Held || !is_bare(&newer.details) {
+            return None;
+        }
+        let joined = self.join(older, Some(newer), told);
+        Some(DeviceRecord {
+            managed: newer.managed,
+            compliance: newer.compliance,
+            answered_at: newer.answered_at,
+            origin: newer.origin,
+            ..joined
+        })
     }
 
     /// Of the facts that were known, those that don't age: who of two devices with one address is meant depends on them.

@@ -80,6 +80,11 @@ impl Intune {
         {
             found.push(SettingsProblem::error("credential", "needs one certificate, or two while they are exchanged"));
         }
+        if let Credential::ManagedIdentity { url: Some(url), .. } = &self.credential
+            && let Err(problem) = cloud::checked("credential", url)
+        {
+            found.push(problem);
+        }
         if self.trust.only_anchors && self.trust.anchors.is_empty() {
             found.push(SettingsProblem::error(
                 "only-trust-anchors",

@@ -88,7 +88,7 @@ fn capacity() -> Capacity {
 }
 
 /// Asks through `client`. A MAC address that nobody else can tell is searched in the list.
-pub(super) async fn ask(client: &Client, settings: &Settings, key: Key) -> LiveAnswer {
+pub(super) async fn ask(client: &Arc<Client>, settings: &Settings, key: Key) -> LiveAnswer {
     let terms =
         Terms { deadline: clock::now().mono.plus(settings.lookup_timeout.saturating_mul(4)), payment: Payment::Inline };
     let mut looked = client.look_up(key, None, terms).await;
@@ -104,7 +104,7 @@ pub(super) async fn ask(client: &Client, settings: &Settings, key: Key) -> LiveA
 }
 
 /// Wi-Fi addresses only: lists never tell the others.
-async fn search_list(client: &Client, mac: MacAddress, terms: Terms) -> Option<Looked> {
+async fn search_list(client: &Arc<Client>, mac: MacAddress, terms: Terms) -> Option<Looked> {
     if !client.uses(Api::Graph) {
         return None;
     }

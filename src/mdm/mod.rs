@@ -27,3 +27,6 @@ mod token;
 mod transport;
 mod wire_tap;
 pub mod worker;
+
+#[cfg(test)]
+mod outage;

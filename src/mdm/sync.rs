@@ -8,14 +8,14 @@ use std::{
     collections::HashSet,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use reqwest::Url;
 use tokio::sync::Notify;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{
     clock::{self, Mono, Wall},
@@ -62,6 +62,8 @@ pub(super) struct Sync {
     listed: Notify,
     /// When the last list that came to its end began; what it did not bring is asked by id.
     list_began: AtomicI64,
+    /// Whether the last list failed: that is told once, not at every try.
+    failing: AtomicBool,
 }
 
 impl Sync {
@@ -72,19 +74,24 @@ impl Sync {
             incremental_interval: intune.incremental_interval,
             listed: Notify::new(),
             list_began: AtomicI64::new(i64::MIN),
+            failing: AtomicBool::new(false),
         })
     }
 
     // --- lists ----------------------------------------------------------------------------------------------------------
 
     /// Fetches lists for as long as the server runs.
-    pub(super) async fn run_lists(&self) {
+    pub(super) async fn run_lists(self: Arc<Self>) {
         if !self.client.uses(Api::Graph) {
             self.run_broad().await;
             return;
         }
-        let mut reached = clock::now().wall.minus(OVERLAP);
-        let mut full_due = (!self.polling_interval.is_zero()).then(|| clock::now().mono);
+        // After a reload the last list still counts.
+        let now = clock::now();
+        let listed_at = self.client.intake().directory().listed_at();
+        let mut reached = now.wall_at(listed_at.unwrap_or(now.mono)).minus(OVERLAP);
+        let due = listed_at.map_or(now.mono, |at| at.plus(self.polling_interval));
+        let mut full_due = (!self.polling_interval.is_zero()).then_some(due);
         let mut failures = 0u32;
         loop {
             let began = clock::now();
@@ -136,9 +143,11 @@ impl Sync {
         match judged {
             Ok(rows) => {
                 directory.complete_list(rows);
+                directory.note_listed(began.mono);
                 metrics.syncs_completed.increment();
                 metrics.last_sync.set(clock::now().wall.as_secs());
                 let seconds = clock::now().mono.since(began.mono).as_secs();
+                self.failing.store(false, Relaxed);
                 info!(server, devices = rows, seconds, "the list of all devices is complete");
                 Ok(())
             }
@@ -158,11 +167,21 @@ impl Sync {
     /// What checked in since.
     async fn fetch_since(&self, since: Wall) -> Result<(), Complaint> {
         let fetched = self.fetch_pages(self.client.since_url(since)).await;
-        if let Err(complaint) = &fetched {
-            let server = self.client.line().name();
-            warn!(server, result = complaint.failure.name(), "the list of changes failed: {}", complaint.sentence);
+        match &fetched {
+            Ok(_) => self.failing.store(false, Relaxed),
+            Err(complaint) => self.complain("the list of changes", complaint),
         }
         fetched.map(|_| ())
+    }
+
+    /// Tells the first failure of several in a row.
+    fn complain(&self, what: &str, complaint: &Complaint) {
+        let (server, result) = (self.client.line().name(), complaint.failure.name());
+        if self.failing.swap(true, Relaxed) {
+            debug!(server, result, "{what} failed again: {}", complaint.sentence);
+        } else {
+            warn!(server, result, "{what} failed and is tried again: {}", complaint.sentence);
+        }
     }
 
     /// Follows a list to its end and puts in every row on the way. Returns how many rows there were.
@@ -207,7 +226,7 @@ impl Sync {
     // --- one by one -----------------------------------------------------------------------------------------------------
 
     /// After each list: Ethernet addresses that were never told, and devices that the list lacked.
-    pub(super) async fn run_singles(&self) {
+    pub(super) async fn run_singles(self: Arc<Self>) {
         if !self.client.uses(Api::Graph) {
             return;
         }
@@ -305,12 +324,7 @@ impl Sync {
             let server = self.client.line().name();
             match self.fetch_noncompliant().await {
                 Ok(devices) => info!(server, devices, "the list of devices that are not compliant came in"),
-                Err(complaint) => warn!(
-                    server,
-                    result = complaint.failure.name(),
-                    "the list of devices that are not compliant failed: {}",
-                    complaint.sentence
-                ),
+                Err(complaint) => self.complain("the list of devices that are not compliant", &complaint),
             }
             // Also after a failure: the service counts the question, not the answer.
             tokio::time::sleep(spread(self.polling_interval.max(BROAD_INTERVAL))).await;

@@ -11,6 +11,7 @@ use crate::{
     clock::{self, Mono, Now},
     device::{
         directory::Ages,
+        identifier::IntuneId,
         question::{Key, Question, ServerIndex},
     },
 };
@@ -27,7 +28,7 @@ const BEAT: Duration = Duration::from_millis(100);
 const ABOUT_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// Looks after one server.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Tend {
     index: ServerIndex,
     ages: Ages,
@@ -89,25 +90,24 @@ impl Tend {
         while self.parts_owed >= 1.0 {
             self.parts_owed -= 1.0;
             self.part = (self.part + 1) % directory.parts().max(1);
-            let mut desk = self.client.line().desk();
             // What is asked behind is served last; a queue of it would only grow old.
-            if desk.queued_behind() >= most || self.client.refuses(now).is_some() {
+            if self.client.line().desk().queued_behind() >= most || self.client.refuses(now).is_some() {
                 return;
             }
             let due = directory.part(self.part).into_iter().filter(|record| directory.is_due(now, record, &self.ages));
-            for record in due.take(most) {
+            let due: Vec<IntuneId> = due.take(most).map(|record| record.intune_id).collect();
+            for id in due {
                 let question = Question {
                     server: self.index,
-                    key: Key::Device(record.intune_id.0),
+                    key: Key::Device(id.0),
                     medium: None,
                     deadline: None,
                     shard: 0,
                     client: 0,
                     never_seen: false,
                 };
-                let _ = desk.ask(now, &question);
+                let _ = self.client.line().desk().ask(now, &question);
             }
-            drop(desk);
             self.wake.notify_one();
         }
     }

@@ -8,7 +8,6 @@ use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
     sync::{Notify, watch},
-    task::JoinHandle,
 };
 use tracing::error;
 
@@ -104,7 +103,6 @@ impl Worker {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
                 running.client.intake().release();
-                running.tasks.iter().for_each(JoinHandle::abort);
             }
         }
     }
@@ -133,7 +131,6 @@ struct Running {
     client: Arc<Client>,
     /// Something may be started.
     wake: Arc<Notify>,
-    tasks: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -189,24 +186,22 @@ impl Running {
         board: Board,
         stopped: &watch::Receiver<bool>,
     ) -> Self {
-        let wake = Arc::new(Notify::new());
-        let sync = Sync::new(Arc::clone(&client), intune);
-        let tend = Tend::new(index, settings, intune, Arc::clone(&client), Arc::clone(&wake));
-        let dispatch = Dispatch {
+        let (wake, name) = (Arc::new(Notify::new()), &settings.name);
+        let dispatch = Arc::new(Dispatch {
             index,
             client: Arc::clone(&client),
             board,
             wake: Arc::clone(&wake),
             lookup_timeout: settings.lookup_timeout,
-        };
+        });
+        let sync = Sync::new(Arc::clone(&client), intune);
         let lists = Arc::clone(&sync);
-        let tasks = vec![
-            spawn_until(stopped, async move { dispatch.run().await }),
-            spawn_until(stopped, async move { lists.run_lists().await }),
-            spawn_until(stopped, async move { sync.run_singles().await }),
-            spawn_until(stopped, async move { tend.run().await }),
-        ];
-        Self { client, wake, tasks }
+        let tend = Tend::new(index, settings, intune, Arc::clone(&client), Arc::clone(&wake));
+        spawn_until(stopped, name, move || Arc::clone(&dispatch).run());
+        spawn_until(stopped, name, move || Arc::clone(&lists).run_lists());
+        spawn_until(stopped, name, move || Arc::clone(&sync).run_singles());
+        spawn_until(stopped, name, move || tend.clone().run());
+        Self { client, wake }
     }
 
     fn ask(&self, question: &Question) -> Result<(), Failure> {
@@ -238,17 +233,35 @@ impl Running {
     }
 }
 
-/// Spawns a task that ends when the worker stops. A panic in it is told, and it is started no more.
-fn spawn_until(stopped: &watch::Receiver<bool>, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-    let mut stopped = stopped.clone();
+/// Runs `work` until it ends or the worker stops. If it panics that is told, and it begins anew: one bug must not stop all
+/// lookups until somebody restarts the process.
+fn spawn_until<W: Future<Output = ()> + Send + 'static>(
+    stopped: &watch::Receiver<bool>,
+    server: &Arc<str>,
+    work: impl Fn() -> W + Send + 'static,
+) {
+    let (mut stopped, server) = (stopped.clone(), Arc::clone(server));
     tokio::spawn(async move {
-        tokio::select! {
-            () = work => {}
-            // An error means that the worker was dropped.
-            _ = stopped.wait_for(|stopped| *stopped) => {}
+        loop {
+            let mut task = tokio::spawn(work());
+            tokio::select! {
+                ended = &mut task => match ended {
+                    Ok(()) => return,
+                    Err(failed) => error!(%server, "work in the background ended by itself, please report this: {failed}"),
+                },
+                // An error means that the worker was dropped.
+                _ = stopped.wait_for(|stopped| *stopped) => {
+                    task.abort();
+                    return;
+                }
+            }
+            tokio::time::sleep(RESTART_PAUSE).await;
         }
-    })
+    });
 }
+
+/// Before something that panicked begins anew.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// Starts lookups when it is their turn.
 struct Dispatch {
@@ -260,7 +273,7 @@ struct Dispatch {
 }
 
 impl Dispatch {
-    async fn run(self) {
+    async fn run(self: Arc<Self>) {
         loop {
             let now = clock::now();
             // Who waits is let through and told at once; what nobody waits for rests until the services answer again.

@@ -217,6 +217,25 @@ fn an_answer_that_was_overtaken_changes_nothing() {
 }
 
 #[test]
+fn a_rich_answer_that_a_bare_one_overtook_gives_its_facts_and_not_its_verdict() {
+    let (directory, now) = (Directory::new(Capacity::default()), start());
+    let later = now.advanced(MINUTE / 2);
+    let bare = DeviceRecord { details: Arc::default(), compliance: Compliance::NonCompliant, ..device(1, later) };
+    directory.insert(bare, Told::ComplianceOnly);
+    let mut rich = device(1, now);
+    Arc::make_mut(&mut rich.details).os = Some("Windows".into());
+    directory.insert(rich.clone(), Told::Everything);
+    let record = directory.find(intune(1)).expect("it was put in");
+    assert_eq!((record.compliance, record.answered_at), (Compliance::NonCompliant, later.mono));
+    assert_eq!((record.details.os.as_deref(), record.wifi_mac), (Some("Windows"), Some(mac(1))));
+    // One that was asked long before gives nothing.
+    directory.forget(intune(1));
+    let bare = DeviceRecord { details: Arc::default(), ..device(1, now.advanced(2 * MINUTE)) };
+    directory.insert(bare, Told::ComplianceOnly);
+    assert!(matches!(directory.insert(rich, Told::Everything), Inserted::Older(_)));
+}
+
+#[test]
 fn a_denied_device_is_believed_for_a_while_and_a_known_one_is_not_denied() {
     let (directory, now) = (Directory::new(Capacity::default()), start());
     let key = Key::Device(intune(1).0);

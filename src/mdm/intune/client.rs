@@ -236,9 +236,13 @@ impl Client {
         let body = Some(graph::batch_body(ids));
         let reply = self.send(errand, Ask { body, ..Ask::graph(graph::batch_url(&self.endpoints.graph)) }).await?;
         let parts = self.settle_graph(asked.at, &reply, graph::judge_batch(&reply, ids, asked))?;
-        // A batch that is right as a whole may hide that we are throttled.
         for complaint in parts.iter().filter_map(|(_, part)| part.as_ref().err()) {
-            self.line.note(Service::Graph, Err(complaint));
+            // A batch that is right as a whole may hide that we are throttled; single parts that fail shut nothing.
+            if complaint.failure == Failure::Throttled {
+                self.line.note(Service::Graph, Err(complaint));
+            } else {
+                self.line.count(Service::Graph, Err(complaint));
+            }
         }
         Ok(parts)
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns the order. Every answer is in the directory before this returns. Calls, tokens and judgements are the client's.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::{self, Mono},
@@ -86,7 +86,7 @@ pub(crate) struct Terms {
 
 impl Client {
     /// Asks about `key`.
-    pub(crate) async fn look_up(&self, key: Key, medium: Option<Medium>, terms: Terms) -> Looked {
+    pub(crate) async fn look_up(self: &Arc<Self>, key: Key, medium: Option<Medium>, terms: Terms) -> Looked {
         let asked_at = clock::now().mono;
         let looked = match key {
             Key::Device(guid) => self.look_up_device(guid, terms).await,
@@ -108,7 +108,7 @@ impl Client {
 
     // --- by the id of a device ------------------------------------------------------------------------------------------
 
-    async fn look_up_device(&self, guid: Guid, mut terms: Terms) -> Looked {
+    async fn look_up_device(self: &Arc<Self>, guid: Guid, mut terms: Terms) -> Looked {
         let now = clock::now();
         let directory = self.intake.directory();
         let known = directory.find(IntuneId(guid)).or_else(|| match directory.find_by_entra_id(now, EntraId(guid)) {
@@ -118,12 +118,15 @@ impl Client {
         let mut first = None;
         let order = self.order();
         for (at, api) in order.iter().enumerate() {
-            let mut errand = self.errand(&mut terms, at + 1 == order.len());
-            let looked = match api {
-                Api::Graph => self.ask_graph(&mut errand, guid, known.as_deref()).await,
-                Api::ComplianceRetrieval => self.ask_retrieval(&mut errand, guid, known.as_deref()).await,
-            };
-            match looked {
+            let share = self.share(terms, at + 1 == order.len());
+            let (client, api, known, mut errand) = (Arc::clone(self), *api, known.clone(), errand(&mut terms));
+            let asked = within(share, async move {
+                match api {
+                    Api::Graph => client.ask_graph(&mut errand, guid, known.as_deref()).await,
+                    Api::ComplianceRetrieval => client.ask_retrieval(&mut errand, guid, known.as_deref()).await,
+                }
+            });
+            match asked.await {
                 Ok(looked) => return looked,
                 Err(complaint) => first = first.or(Some(complaint)),
             }
@@ -200,7 +203,7 @@ impl Client {
 
     // --- by MAC address -------------------------------------------------------------------------------------------------
 
-    async fn look_up_mac(&self, mac: MacAddress, medium: Option<Medium>, mut terms: Terms) -> Looked {
+    async fn look_up_mac(self: &Arc<Self>, mac: MacAddress, medium: Option<Medium>, mut terms: Terms) -> Looked {
         // A second round, if the first candidate turned out to have the address no more and another one has it.
         for _ in 0..2 {
             let indexed = match self.intake.directory().find_by_mac(clock::now(), mac) {
@@ -219,7 +222,7 @@ impl Client {
 
     /// The device that the index names. None if it is gone, or has another address now.
     async fn ask_indexed(
-        &self,
+        self: &Arc<Self>,
         indexed: &DeviceRecord,
         mac: MacAddress,
         terms: &mut Terms,
@@ -227,10 +230,11 @@ impl Client {
         let mut first = None;
         let order = self.order();
         for (at, api) in order.iter().enumerate() {
-            let mut errand = self.errand(terms, at + 1 == order.len());
-            match self.ask_by_id(&mut errand, *api, indexed.intune_id).await {
+            let share = self.share(*terms, at + 1 == order.len());
+            let (client, api, id, mut errand) = (Arc::clone(self), *api, indexed.intune_id, errand(terms));
+            match within(share, async move { client.ask_by_id(&mut errand, api, id).await }).await {
                 Ok(Some(record)) if record.carries(mac) => {
-                    return Ok(Some(Looked::found(record, *api, Query::IndexedMac)));
+                    return Ok(Some(Looked::found(record, api, Query::IndexedMac)));
                 }
                 Ok(Some(_)) => return Ok(None),
                 Ok(None) => {
@@ -267,7 +271,7 @@ impl Client {
 
     async fn look_up_unlisted_mac(&self, mac: MacAddress, medium: Option<Medium>, mut terms: Terms) -> Looked {
         if self.uses(Api::ComplianceRetrieval) && !mac.is_unusable() {
-            let mut errand = self.errand(&mut terms, true);
+            let mut errand = errand(&mut terms);
             match self.ask_retrieval_mac(&mut errand, mac, terms.deadline).await {
                 Ok(looked) => return looked,
                 // What is not permitted is as if it were not there.
@@ -316,17 +320,29 @@ impl Client {
         if open.is_empty() { self.lookup.clone() } else { open }
     }
 
-    /// The share of time for the next interface. Each but the last gets at most half of what is left; the last may take
-    /// longer than anybody waits, because its answer is good for the next request.
-    fn errand(&self, terms: &mut Terms, last: bool) -> Errand {
-        let now = clock::now();
-        let until = if last {
-            terms.deadline.max(now.mono.plus(limits::CALL_TIMEOUT_MAX))
-        } else {
-            let left = terms.deadline.since(now.mono).max(self.lookup_timeout / 4);
-            now.mono.plus(left / 2)
-        };
-        let payment = std::mem::replace(&mut terms.payment, Payment::Inline);
-        Errand { until, payment, origin: Origin::Lookup }
+    /// How long the next interface may keep the others waiting: each but the last gets at most half of what is left.
+    fn share(&self, terms: Terms, last: bool) -> Option<Duration> {
+        let left = terms.deadline.since(clock::now().mono).max(self.lookup_timeout / 4);
+        (!last).then_some(left / 2)
+    }
+}
+
+/// The errand of one interface. It may take longer than anybody waits: its answer is good for the next request.
+fn errand(terms: &mut Terms) -> Errand {
+    let until = terms.deadline.max(clock::now().mono.plus(limits::CALL_TIMEOUT_MAX));
+    let payment = std::mem::replace(&mut terms.payment, Payment::Inline);
+    Errand { until, payment, origin: Origin::Lookup }
+}
+
+/// Waits for `work` no longer than `share`. It goes on behind, and what it learns goes into the directory.
+async fn within<T: Send + 'static>(
+    share: Option<Duration>,
+    work: impl Future<Output = Result<T, Complaint>> + Send + 'static,
+) -> Result<T, Complaint> {
+    let Some(share) = share else { return work.await };
+    match tokio::time::timeout(share, tokio::spawn(work)).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(_)) => Err(Complaint::new(Failure::Unreachable, "the lookup ended by itself")),
+        Err(_) => Err(Complaint::new(Failure::Late, "no answer within its half of lookup-timeout")),
     }
 }

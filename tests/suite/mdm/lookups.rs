@@ -181,3 +181,30 @@ async fn an_inventory_file_answers_like_a_cloud_and_fails_like_one() {
     assert_eq!(failure(&outcome), Some(Failure::Unreachable));
     assert!(world.directory.find(intune_id(LT_0042)).is_some(), "it grows old, it is not lost");
 }
+
+/// Trap 18: each interface but the last gets half of the time; what it answers later is not lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_interface_leaves_time_for_the_next_and_its_answer_comes_in_behind() {
+    let world = World::of(
+        start_sim(Fleet::demo()).await,
+        |intune| {
+            intune.polling_interval = Duration::ZERO;
+            intune.incremental_interval = Duration::ZERO;
+        },
+        |settings| settings.lookup_timeout = Duration::from_millis(400),
+    );
+    // Both tokens and the place of the service are known from here on.
+    found(world.ask_on(mac(ETHERNET), Medium::Wired).await);
+    world.cloud().add_fault(Fault::delay(Surfaces::of(Surface::Device), Duration::from_millis(800)).times(1));
+    let soon = clock::now().mono.plus(Duration::from_millis(400));
+    world
+        .worker
+        .ask(Question { deadline: Some(soon), ..question(device(LT_0043), Medium::Wired) })
+        .expect("it can be asked");
+    let record = found(world.answer().await.outcome);
+    assert_eq!((record.compliance, record.details.os.as_deref()), (Compliance::NonCompliant, None));
+    until("the slow answer", || {
+        world.directory.find(intune_id(LT_0043)).is_some_and(|record| record.details.os.is_some())
+    })
+    .await;
+}

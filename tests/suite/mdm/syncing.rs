@@ -193,3 +193,17 @@ async fn a_device_that_was_enrolled_again_is_the_newest_of_its_rows() {
     world.directory.forget(intune_id(LT_0042));
     assert!(matches!(world.ask(device(LT_0042_ENTRA)).await, Outcome::Ambiguous));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_does_not_fetch_the_whole_list_again() {
+    let World { sim, worker, directory, settings, .. } = synced(Fleet::demo()).await;
+    let before = sim.cloud().statistics().of(Surface::List).requests;
+    worker.shutdown(PATIENCE).await;
+    let world = World::start(sim, settings, directory);
+    // What checked in since is fetched at once, and by the filter for that.
+    until("the list of changes", || world.cloud().statistics().of(Surface::List).requests > before).await;
+    let calls = world.cloud().statistics().calls;
+    let full =
+        calls.iter().filter(|call| call.surface == Surface::List && !call.target.contains("lastSyncDateTime gt"));
+    assert_eq!(full.count(), 1);
+}

@@ -57,6 +57,22 @@ pub(crate) fn eap_steps() -> Vec<Vec<u8>> {
     seeds
 }
 
+/// Steps in the toy world: every shape of a request, each answered, repeated and left alone; then chance.
+pub(crate) fn engine_steps() -> Vec<Vec<u8>> {
+    let request = |shape: u8, device: u8| [0, device, shape, shape, 0, 0, 0];
+    let mut seeds = Vec::new();
+    for kind in 0..6 {
+        let shapes = (0..16).flat_map(|shape| request(shape, kind)).collect::<Vec<_>>();
+        seeds.push([&[kind][..], &shapes, &[7, 0, 0, 1, 10, 3, 5, 0, 0, 5, 2, 0, 11, 8]].concat());
+        let answered =
+            [&request(9, kind)[..], &[7, 0, kind, 0, 10, 9], &request(10, kind), &[8, 0, 5, 1, 10, 11]].concat();
+        seeds.push([&[kind][..], &answered.repeat(3)].concat());
+        let mut chance = Chance::new(kind.into());
+        seeds.push((0..400).map(|_| octet(&mut chance)).collect());
+    }
+    seeds
+}
+
 /// The shipped dictionaries, each with a list of attributes behind it.
 pub(crate) fn dictionaries() -> Vec<Vec<u8>> {
     let shipped = files("dictionaries/rfc").into_iter().chain(files("dictionaries/vendor"));

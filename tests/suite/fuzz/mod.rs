@@ -24,7 +24,7 @@ struct Target {
     rounds: u64,
 }
 
-const TARGETS: [Target; 4] = [
+const TARGETS: [Target; 5] = [
     Target {
         name: "packet",
         body: fuzz_bodies::packet::check,
@@ -40,6 +40,13 @@ const TARGETS: [Target; 4] = [
         rounds: 300,
     },
     Target { name: "eap", body: fuzz_bodies::eap::check, seeds: inputs::eap_steps, words: &[], rounds: 1_000 },
+    Target {
+        name: "engine_steps",
+        body: fuzz_bodies::engine_steps::check,
+        seeds: inputs::engine_steps,
+        words: &[],
+        rounds: 500,
+    },
     Target {
         name: "policy_file",
         body: fuzz_bodies::policy_file::check,
@@ -113,6 +120,12 @@ fn changed_dictionaries_keep_the_properties_of_dictionaries() {
 fn honest_and_stray_conversations_keep_the_properties_of_eap() {
     run_seeds("eap", 6);
     run_chance("eap");
+}
+
+#[test]
+fn any_steps_keep_the_properties_of_the_engine() {
+    run_seeds("engine_steps", 6);
+    run_chance("engine_steps");
 }
 
 #[test]

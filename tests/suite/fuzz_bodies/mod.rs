@@ -5,5 +5,6 @@
 
 pub(crate) mod dictionary;
 pub(crate) mod eap;
+pub(crate) mod engine_steps;
 pub(crate) mod packet;
 pub(crate) mod policy_file;

@@ -44,6 +44,7 @@ pub(crate) struct World {
     pub(crate) directory: Arc<Directory>,
     pub(crate) shared: Arc<ArcSwap<Snapshot>>,
     pub(crate) events: Arc<Mutex<Vec<String>>>,
+    pub(crate) cells: Arc<ShardCells>,
     pub(crate) sent: Sent,
     identifier: u8,
     setting: Setting,
@@ -182,16 +183,17 @@ impl World {
         let shared = Arc::new(ArcSwap::from_pointee(snapshot(&setting, &directory, &|_| {})));
         let questions = Arc::new(ToyQuestions::default());
         let events = Arc::new(Mutex::new(Vec::new()));
+        let cells = Arc::new(ShardCells::default());
         let engine = Engine::new(Parts {
             shard: 0,
             shared: Arc::clone(&shared),
             questions: Arc::clone(&questions) as Arc<dyn Questions>,
             events: Box::new(ToyEvents { lines: Arc::clone(&events) }),
-            cells: Arc::new(ShardCells::default()),
+            cells: Arc::clone(&cells),
             seed: 7,
             room: setting.room,
         });
-        Self { now, engine, questions, directory, shared, events, sent: Sent::default(), identifier: 0, setting }
+        Self { now, engine, questions, directory, shared, events, cells, sent: Sent::default(), identifier: 0, setting }
     }
 
     /// A MAC bypass as a switch sends it, with the next Identifier.

@@ -4,19 +4,37 @@
 #![expect(unsafe_code, reason = "the trait of allocators is unsafe; all calls go to the system's")]
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has to fail")]
 
+#[path = "../benches/support/fleet.rs"]
+mod fleet;
 #[path = "../benches/support/nas.rs"]
 mod nas;
+#[path = "../benches/support/server.rs"]
+mod server;
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
     hint::black_box,
+    sync::Arc,
+    time::Duration,
 };
 
 use radmit::{
+    audit::{
+        log::{Log, NoLog},
+        settings::Destination,
+    },
+    clock::{self, Now},
     dictionary::{self, Dictionary, Path},
+    engine::{
+        Engine,
+        action::{Datagram, Machine as _, Peer, Port, Route},
+    },
+    limits::REPLIES_KEPT_MAX,
     radius::{kind, packet::Packet, reply::ReplyBuffer, request::verify_reply},
+    udp::replies::Replies,
 };
+use server::Server;
 
 /// The system's allocator, which counts the calls of each thread.
 struct Counting;
@@ -125,4 +143,64 @@ fn finding_attributes_by_their_paths_allocates_nothing() {
         found += dictionary::walk(names, attributes).count();
     });
     assert_eq!((found, counted), (3 + 1 + 15, 0));
+}
+
+#[test]
+fn a_mac_bypass_with_a_fresh_record_allocates_nothing() {
+    let now = clock::now();
+    let server = Server::new(Arc::new(fleet::directory(1_000, now)), 1, 1);
+    let mut engine = server.engine(0, Box::new(NoLog));
+    a_mac_bypass_allocates_nothing(&mut engine, &server, now);
+}
+
+#[test]
+fn a_mac_bypass_that_is_logged_allocates_nothing_either() {
+    let now = clock::now();
+    let server = Server::new(Arc::new(fleet::directory(1_000, now)), 1, 1);
+    let place = std::env::temp_dir().join(format!("radmit-allocations-{}.log", std::process::id()));
+    let (log, mut ends) = Log::start(&Destination::File(place.clone()), 1, Arc::default()).unwrap();
+    let mut engine = server.engine(0, ends.pop().unwrap());
+    a_mac_bypass_allocates_nothing(&mut engine, &server, now);
+    drop((engine, log));
+    let lines = std::fs::read_to_string(&place).unwrap().lines().count();
+    std::fs::remove_file(&place).unwrap();
+    assert_eq!(lines, usize::try_from(ROUNDS * PER_ROUND).unwrap());
+}
+
+const PER_ROUND: u64 = 1_000;
+/// Rounds until the store of replies has used all its places, each of which takes memory once and keeps it.
+const WARM_UP: u64 = REPLIES_KEPT_MAX as u64 / PER_ROUND + 1;
+const ROUNDS: u64 = WARM_UP + 8;
+
+/// Warms up until the store of replies is full and lets the oldest go, then counts.
+fn a_mac_bypass_allocates_nothing(engine: &mut Engine, server: &Server, mut now: Now) {
+    let (secret, mut switch, mut out) = (nas::secret(), nas::Switch::new(1), Replies::new());
+    let mut counted = 0;
+    for round in 0..ROUNDS {
+        // Devices and Identifiers come back, authenticators don't.
+        let requests: Vec<Vec<u8>> = (0..PER_ROUND)
+            .map(|at| switch.mac_bypass(u8::try_from(at % 256).unwrap(), nas::mac(at), &secret).to_vec())
+            .collect();
+        let during = allocations(|| {
+            for (at, octets) in (0u16..).zip(&requests) {
+                now = now.advanced(Duration::from_micros(5));
+                let address = ([127, 0, 0, 1], 40_000 + at / 256).into();
+                let peer = Peer { address, route: Route { listener: 0, local: None, interface: 0 } };
+                engine.begin(now);
+                engine.handle(now, Datagram { octets, peer, port: Port::Auth }, &mut out);
+                engine.expire(now, &mut out);
+                engine.end(now);
+                if at % 64 == 63 {
+                    out.clear();
+                }
+            }
+        });
+        out.clear();
+        if round >= WARM_UP {
+            counted += during;
+        }
+    }
+    assert_eq!(server.decided(), ROUNDS * PER_ROUND, "every request was decided");
+    assert_eq!(server.asked_and_lost(), (0, 0));
+    assert_eq!(counted, 0);
 }

@@ -13,9 +13,11 @@ pub(crate) fn resident_octets() -> u64 {
     line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
-/// CPU time that the threads of this name prefix have used so far, all together.
-pub(crate) fn cpu_time(thread_prefix: &str) -> Duration {
-    let nanos = threads(thread_prefix)
+/// CPU time that the threads of these name prefixes have used so far, all together.
+pub(crate) fn cpu_time(thread_prefixes: &[&str]) -> Duration {
+    let nanos = thread_prefixes
+        .iter()
+        .flat_map(|prefix| threads(prefix))
         .filter_map(|folder| {
             // "ran-nanoseconds waited-nanoseconds slices"
             fs::read_to_string(format!("{folder}/schedstat")).ok()?.split_whitespace().next()?.parse::<u64>().ok()
@@ -24,7 +26,7 @@ pub(crate) fn cpu_time(thread_prefix: &str) -> Duration {
     Duration::from_nanos(nanos)
 }
 
-fn threads(prefix: &str) -> impl Iterator<Item = String> {
+fn threads(prefix: &str) -> impl Iterator<Item = String> + '_ {
     let entries = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let folders = entries.map(|entry| entry.path().display().to_string());
     folders

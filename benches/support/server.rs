@@ -1,0 +1,162 @@
+//! The whole product behind the sockets, with a fleet and the shipped policy: what the benches load.
+//!
+//! Owns how it is put together, as the daemon would from files. Measures nothing.
+
+#![allow(dead_code, reason = "each bench uses its part")]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use jiff::tz::TimeZone;
+use radmit::{
+    device::{
+        directory::{Ages, Directory},
+        question::{Failure, Question, Questions, ServerIndex},
+    },
+    dictionary::Dictionary,
+    document::Source,
+    engine::{
+        Engine, Parts, Room,
+        client::{Client, Clients, MabPassword, MacFrom, MessageAuthenticatorMode, Network},
+        event::EventSink,
+        snapshot::{IdentifierKind, MdmServer, Snapshot},
+    },
+    metrics::{
+        cell::Counter,
+        engine::{ClientCells, ShardCells},
+    },
+    policy::{
+        compile,
+        compiled::Policy,
+        load::{Context, load},
+        vendor::Vendors,
+    },
+    problem::Problems,
+};
+
+use super::nas;
+
+/// The policy that is shipped: what operators begin with.
+const POLICY: &str = include_str!("../../policies/default.toml");
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A configuration, and what counts beside it.
+pub(crate) struct Server {
+    pub(crate) shared: Arc<ArcSwap<Snapshot>>,
+    pub(crate) asked: Arc<Asked>,
+    pub(crate) cells: Vec<Arc<ShardCells>>,
+}
+
+/// Counts questions and answers none: with fresh records there are none.
+#[derive(Debug, Default)]
+pub(crate) struct Asked(AtomicU64);
+
+impl Questions for Asked {
+    fn ask(&self, _: Question) -> Result<(), Failure> {
+        self.0.fetch_add(1, Relaxed);
+        Err(Failure::Unreachable)
+    }
+}
+
+impl Server {
+    /// `clients`: how many there are, of which the first covers loopback.
+    pub(crate) fn new(directory: Arc<Directory>, clients: u32, shards: usize) -> Self {
+        let snapshot = snapshot(directory, clients, shards);
+        let cells = (0..shards).map(|_| Arc::default()).collect();
+        Self { shared: Arc::new(ArcSwap::from_pointee(snapshot)), asked: Arc::default(), cells }
+    }
+
+    /// The engine of one shard.
+    pub(crate) fn engine(&self, shard: usize, events: Box<dyn EventSink>) -> Engine {
+        Engine::new(Parts {
+            shard: u16::try_from(shard).expect("there are few"),
+            shared: Arc::clone(&self.shared),
+            questions: Arc::clone(&self.asked) as Arc<dyn Questions>,
+            events,
+            cells: Arc::clone(&self.cells[shard]),
+            seed: 1,
+            room: Room::default(),
+        })
+    }
+
+    /// How many requests were decided by a rule. A reply from the store of replies is none.
+    pub(crate) fn decided(&self) -> u64 {
+        self.shared.load().rule_hits.iter().flatten().map(Counter::value).sum()
+    }
+
+    /// How many questions were asked, and how many events were lost: both must be none.
+    pub(crate) fn asked_and_lost(&self) -> (u64, u64) {
+        (self.asked.0.load(Relaxed), self.cells.iter().map(|cells| cells.events_lost.value()).sum())
+    }
+}
+
+fn snapshot(directory: Arc<Directory>, clients: u32, shards: usize) -> Snapshot {
+    let policy = policy();
+    let counters = || policy.rules().iter().map(|_| Counter::default()).collect();
+    let rule_hits = (0..shards).map(|_| counters()).collect();
+    let clients = (0..clients.max(1)).map(|number| client(number, &policy, shards)).collect();
+    let dictionary = Dictionary::builtin();
+    let server = MdmServer {
+        index: ServerIndex(0),
+        name: "corp-intune".into(),
+        directory,
+        // Long enough that no bench makes a record old.
+        ages: Ages { compliance_max_age: 30 * DAY, stale_for: 60 * DAY, ..Ages::default() },
+        lookup_timeout: Duration::from_millis(1_500),
+        identifiers: vec![IdentifierKind::CertificateSan, IdentifierKind::Attribute, IdentifierKind::Mac],
+        device_id_attributes: dictionary.attribute("Cisco-AVPair").cloned().into_iter().collect(),
+        grace_is_compliant: true,
+        enrolment_url: None,
+    };
+    Snapshot {
+        hash: "bench".into(),
+        clients: Clients::new(clients),
+        dictionary: Arc::new(dictionary.clone()),
+        servers_of_sets: policy.sets().iter().map(|_| Box::from([0])).collect(),
+        rule_hits,
+        policy,
+        servers: vec![server],
+        zone: TimeZone::UTC,
+        reject_delay: Duration::from_secs(1),
+    }
+}
+
+fn policy() -> Policy {
+    let mut problems = Problems::new();
+    let servers: [Box<str>; 1] = ["corp-intune".into()];
+    let context = Context {
+        dictionary: Dictionary::builtin(),
+        mdm_servers: Some(&servers),
+        vendors: &Vendors::builtin(),
+        clients: &[compile::plan::Client { name: "switches", groups: &[], vendor: "cisco" }],
+        read_list: &|_, name| Err(format!("there is no {name}")),
+    };
+    let policy = load(&[Source::new("default.toml", POLICY)], &context, &mut problems);
+    policy.unwrap_or_else(|| panic!("{:?}", problems.sorted()))
+}
+
+fn client(number: u32, policy: &Policy, shards: usize) -> (Client, Vec<Network>) {
+    let [_, a, b, c] = number.to_be_bytes();
+    let network = if number == 0 { "127.0.0.0/8".to_owned() } else { format!("10.{a}.{b}.{c}/32") };
+    let client = Client {
+        index: number,
+        name: format!("switch-{number}").into(),
+        secret: nas::secret(),
+        vendor: policy.vendor("cisco").expect("it is the vendor of the clients"),
+        vendor_name: "cisco".into(),
+        groups: Box::default(),
+        message_authenticator: MessageAuthenticatorMode::Require,
+        trust_authorize_only: false,
+        mab_password: MabPassword::Mac,
+        mac_from: MacFrom::Either,
+        decision_deadline: Duration::from_secs(3),
+        cells: (0..shards).map(|_| ClientCells::default()).collect(),
+    };
+    (client, vec![Network::parse(&network).expect("it is well-formed")])
+}

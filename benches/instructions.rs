@@ -7,30 +7,40 @@
 mod fleet;
 #[path = "support/nas.rs"]
 mod nas;
+#[path = "support/server.rs"]
+mod server;
 
 use std::{
     fs,
     hint::black_box,
     path::Path,
     process::{Command, ExitCode},
+    sync::Arc,
+    time::Duration,
 };
 
 use radmit::{
+    audit::log::NoLog,
     clock,
     device::{directory::Ages, question::Key},
-    engine::chance::Chance,
+    engine::{
+        action::{Datagram, Machine as _, Outbox, Peer, Port, Route},
+        chance::Chance,
+    },
     radius::{authenticator::check_request_signature, packet::Packet, reply::ReplyBuffer},
 };
+use server::Server;
 
 /// A stage: its name in `budgets.toml`, and what runs it so many times.
 type Stage = (&'static str, fn(u64));
 
-const STAGES: [Stage; 5] = [
+const STAGES: [Stage; 6] = [
     ("codec-parse", codec_parse),
     ("codec-verify", codec_verify),
     ("codec-write-and-sign", codec_write_and_sign),
     ("codec-whole", codec_whole),
     ("directory-judge-mac", directory_judge_mac),
+    ("engine-mac-bypass", engine_mac_bypass),
 ];
 
 /// How often a stage is run while it is counted; often enough that a growing table doesn't show.
@@ -152,4 +162,39 @@ fn directory_judge_mac(calls: u64) {
         let key = Key::Mac(nas::mac(chance.below(1_000)));
         black_box(directory.judge(now, &key, None, &ages));
     });
+}
+
+fn engine_mac_bypass(calls: u64) {
+    let now = clock::now();
+    let (secret, mut switch) = (nas::secret(), nas::Switch::new(1));
+    let mut request = |number: u64| {
+        let identifier = u8::try_from(number % 256).expect("it is below 256");
+        switch.mac_bypass(identifier, nas::mac(number), &secret).to_vec()
+    };
+    let requests: Vec<Vec<u8>> = (0..2 * calls).map(&mut request).collect();
+    let server = Server::new(Arc::new(fleet::directory(2 * calls, now)), 1, 1);
+    let mut engine = server.engine(0, Box::new(NoLog));
+    let mut handle = |number: u64| {
+        let place = usize::try_from(number).expect("there are few");
+        // As fast as one every 5 us.
+        let now = now.advanced(Duration::from_micros(5 * number));
+        let address = ([127, 0, 0, 1], 40_000 + u16::try_from(number / 256).expect("there are few")).into();
+        let peer = Peer { address, route: Route { listener: 0, local: None, interface: 0 } };
+        engine.begin(now);
+        engine.handle(now, Datagram { octets: &requests[place], peer, port: Port::Auth }, &mut Nowhere);
+        engine.expire(now, &mut Nowhere);
+        engine.end(now);
+    };
+    (0..calls).for_each(&mut handle);
+    measured(calls, &mut |number| handle(calls + number));
+    assert_eq!(server.decided(), 2 * calls);
+}
+
+/// Sends nothing.
+struct Nowhere;
+
+impl Outbox for Nowhere {
+    fn send(&mut self, _: &Peer, octets: &[u8]) {
+        black_box(octets);
+    }
 }

@@ -1,52 +1,77 @@
 //! Requests over loopback: the CPU time that a server needs for one, as a ratio to a bare echo in the same run.
 //!
-//! `cargo bench --bench udp_loopback -- --rounds 5 --seconds 2 --window 512 --shards 1`
+//! `cargo bench --bench udp_loopback -- --rounds 5 --seconds 2 --window 512 --shards 1 --devices 100000 --clients 1`
 //!
 //! Servers take turns within every round, so that a neighbour on the machine slows all of them alike. The load is made
 //! by one thread that always has a window of requests in flight, each with an authenticator and a device of its own and
 //! signed beforehand; every answer is verified after its round. What was lost or wrong ends the bench.
 
+#[path = "support/fleet.rs"]
+mod fleet;
 #[path = "support/load.rs"]
 mod load;
 #[path = "support/nas.rs"]
 mod nas;
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/server.rs"]
+mod server;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
     str::FromStr,
+    sync::Arc,
     time::Duration,
 };
 
-use load::{Generator, Measured};
+use load::{Check, Generator, Measured};
 use radmit::{
+    audit::{log::Log, settings::Destination},
     clock::{self, Mono, Now},
-    device::question::Answer,
+    device::{directory::Directory, question::Answer},
     engine::action::{Datagram, Machine, Outbox},
+    metrics::process::ProcessCells,
     radius::{reply::ReplyBuffer, secret::Secret},
     udp::{Running, Settings, Udp, echo::Echo},
 };
+use server::Server;
 
 fn main() {
     let rounds: usize = option("--rounds", 5);
     let seconds: f64 = option("--seconds", 2.0);
     let shards: usize = option("--shards", 1);
+    let devices: u64 = option("--devices", 100_000);
+    let clients: u32 = option("--clients", 1);
     let duration = Duration::from_secs_f64(seconds);
-    let mut generator = Generator::new(option("--window", 512)).expect("loopback has free ports");
+    let mut generator = Generator::new(option("--window", 512), devices).expect("loopback has free ports");
     let echo = Echo::start(free_port(), shards).expect("loopback has free ports");
-    let codec = serve(shards, || Box::new(CodecOnly { secret: nas::secret(), reply: ReplyBuffer::new() }));
-    let pinned = shards == 1 && process::pin_to_core("radmit-", 0) && process::pin_to_core("udp_loopback", 1);
-    println!("{rounds} rounds of {seconds} s, window {}, {shards} shards, pinned: {pinned}", generator.window());
+    let codec_only = |_| Box::new(CodecOnly { secret: nas::secret(), reply: ReplyBuffer::new() }) as Box<_>;
+    let codec = serve(shards, codec_only);
+    let directory = Arc::new(fleet::directory(devices, clock::now()));
+    let quiet = Product::start(&directory, clients, shards, &Destination::Off);
+    let log = std::env::temp_dir().join(format!("radmit-bench-{}.log", std::process::id()));
+    let logging = Product::start(&directory, clients, shards, &Destination::File(log.clone()));
+    let pinned = shards == 1
+        && ["radmit-", "decision-log"].iter().all(|threads| process::pin_to_core(threads, 0))
+        && process::pin_to_core("udp_loopback", 1);
+    let window = generator.window();
+    println!("{rounds} rounds of {seconds} s, window {window}, {shards} shards, pinned: {pinned}");
+    println!("{devices} devices, {clients} clients");
 
-    let mut rows = [Row::new("bare echo", "radmit-echo"), Row::new("codec only", "radmit-shard")];
+    let mut rows = ["bare echo", "codec only", "radmit, no log", "radmit"].map(|name| Row { name, rounds: Vec::new() });
+    let addresses = [echo.address(), address(&codec), address(&quiet.running), address(&logging.running)];
+    let checks: [Check; 4] = [load::is_echoed, load::is_accepted, load::is_accepted, load::is_accepted];
     for _ in 0..rounds {
-        rows[0].rounds.push(generator.run(echo.address(), "radmit-echo", duration, load::is_echoed));
-        rows[1].rounds.push(generator.run(address(&codec), "radmit-shard", duration, load::is_accepted));
+        for ((row, server), check) in rows.iter_mut().zip(addresses).zip(checks) {
+            row.rounds.push(generator.run(server, &["radmit-", "decision-log"], duration, check));
+        }
     }
     print_table(&rows);
-    codec.stop(clock::now().mono);
-    assert_eq!(codec.join(), 0, "no shard ended by a bug");
+    quiet.stop_and_check();
+    logging.stop_and_check();
+    // A file of a bench that is interrupted stays in the folder for temporary files.
+    let _ = std::fs::remove_file(log);
+    stop(codec);
 }
 
 /// What one server did in all rounds.
@@ -55,9 +80,35 @@ struct Row {
     rounds: Vec<Measured>,
 }
 
-impl Row {
-    const fn new(name: &'static str, _threads: &'static str) -> Self {
-        Self { name, rounds: Vec::new() }
+/// radmit as the daemon puts it together, without the parts that are asked nothing here.
+struct Product {
+    server: Server,
+    running: Running,
+    log: Log,
+    lines: Arc<ProcessCells>,
+    is_logging: bool,
+}
+
+impl Product {
+    fn start(directory: &Arc<Directory>, clients: u32, shards: usize, destination: &Destination) -> Self {
+        let server = Server::new(Arc::clone(directory), clients, shards);
+        let lines = Arc::<ProcessCells>::default();
+        let (log, ends) = Log::start(destination, shards, Arc::clone(&lines)).expect("the file can be opened");
+        let mut ends = ends.into_iter();
+        let running = serve(shards, |shard| {
+            Box::new(server.engine(shard, ends.next().expect("there is one for each shard"))) as Box<_>
+        });
+        Self { server, running, log, lines, is_logging: *destination != Destination::Off }
+    }
+
+    /// Nothing was answered from the store of replies, nothing was asked, and the log lost nothing.
+    fn stop_and_check(self) {
+        let sent: u64 = self.running.cells().iter().map(|cells| cells.sent.value()).sum();
+        stop(self.running);
+        drop(self.log);
+        assert_eq!(self.server.decided(), sent, "every answer was decided");
+        assert_eq!(self.server.asked_and_lost(), (0, 0));
+        assert!(!self.is_logging || self.lines.log_lines.value() == sent, "every decision was logged");
     }
 }
 
@@ -96,11 +147,16 @@ fn free_port() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
 
-fn serve(shards: usize, machine: impl Fn() -> Box<dyn Machine + Send>) -> Running {
+fn serve(shards: usize, machine: impl FnMut(usize) -> Box<dyn Machine + Send>) -> Running {
     let settings = Settings { auth_listen: vec![free_port()], acct_listen: Vec::new(), shards, ..Settings::default() };
     let udp = Udp::bind(&settings).expect("loopback has free ports");
-    let machines = (0..udp.shards()).map(|_| machine()).collect();
+    let machines = (0..udp.shards()).map(machine).collect();
     udp.run(machines).expect("there are as many machines as shards")
+}
+
+fn stop(running: Running) {
+    running.stop(clock::now().mono);
+    assert_eq!(running.join(), 0, "no shard ended by a bug");
 }
 
 fn address(running: &Running) -> SocketAddr {

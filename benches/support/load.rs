@@ -6,7 +6,10 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use radmit::{
     clock::{self, Mono},
-    engine::action::{Outbox, Peer, Port, Route},
+    engine::{
+        action::{Outbox, Peer, Port, Route},
+        chance::Chance,
+    },
     limits,
     metrics::udp::ShardCells,
     radius::{code::Code, kind, packet::Packet, request::verify_reply, secret::Secret},
@@ -98,11 +101,11 @@ struct Kept {
 }
 
 impl Generator {
-    /// `window`: requests in flight, at most 256 for each of the eight sockets.
+    /// `window`: requests in flight, at most 256 for each of the eight sockets; `devices`: of the fleet.
     ///
     /// # Errors
     /// What the system says about sockets.
-    pub(crate) fn new(window: usize) -> io::Result<Self> {
+    pub(crate) fn new(window: usize, devices: u64) -> io::Result<Self> {
         let mut sockets = Vec::new();
         for number in 0..SOCKETS {
             let place = u16::try_from(number).expect("there are few");
@@ -112,10 +115,11 @@ impl Generator {
         }
         let secret = nas::secret();
         let mut switch = nas::Switch::new(1);
+        let mut chance = Chance::new(devices);
         let requests = (0..SOCKETS * VARIANTS * IDENTIFIERS)
             .map(|number| {
                 let identifier = u8::try_from(number % IDENTIFIERS).expect("there are 256");
-                switch.mac_bypass(identifier, nas::mac(number as u64), &secret).to_vec()
+                switch.mac_bypass(identifier, nas::mac(chance.below(devices)), &secret).to_vec()
             })
             .collect();
         Ok(Self {
@@ -138,16 +142,10 @@ impl Generator {
         self.window * SOCKETS
     }
 
-    /// How many devices the requests are about: numbers 0 and up of the fleet.
-    #[allow(dead_code, reason = "only a server with a directory has to know them")]
-    pub(crate) fn devices(&self) -> u64 {
-        self.requests.len() as u64
-    }
-
     /// One round: loads `server` until `duration` has passed, then waits for the last answers.
     ///
-    /// `threads`: the prefix of the names of the server's threads, whose CPU time is measured.
-    pub(crate) fn run(&mut self, server: SocketAddr, threads: &str, duration: Duration, check: Check) -> Measured {
+    /// `threads`: the prefixes of the names of the server's threads, whose CPU time is measured.
+    pub(crate) fn run(&mut self, server: SocketAddr, threads: &[&str], duration: Duration, check: Check) -> Measured {
         // Caches, pages and branch predictors are the server's before its time is taken.
         self.turn(server, duration / 10);
         self.drain();

@@ -61,6 +61,8 @@ pub const CONDITION_TESTS_MAX: usize = 4_096;
 pub const POLICY_SETS_MAX: usize = 1_000;
 /// Cases of all policy files together.
 pub const CASES_MAX: usize = 100_000;
+/// Devices of which a replay keeps the change; the rest is only counted.
+pub const REPLAY_DEVICES_MAX: usize = 100_000;
 /// Entries of all lists together.
 pub const LIST_ENTRIES_MAX: usize = 1_000_000;
 /// Rules of one ACL and family. Switches hold a few thousand on all their ports together.

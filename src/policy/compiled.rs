@@ -6,12 +6,14 @@
 use super::{
     arena::Arena,
     case::Case,
+    catalogue::Fact,
     compile::{plan::Plans, result::PolicyResult},
     decision::{Access, Decision, Monitored, Reason, ResultIndex, RuleIndex, SetIndex, VendorIndex},
     draft::State,
     evaluate::Evaluation,
     facts::Facts,
     index::Index,
+    record::{self, Kept},
     reference::FactTexts,
     reply_plan::ReplyPlan,
     rule::{Rule, Set},
@@ -33,6 +35,7 @@ pub struct Policy {
     /// The rules of each set by what they need.
     rule_indexes: Vec<Index>,
     logged: Vec<Attribute>,
+    kept: Vec<Fact>,
 }
 
 /// What a policy is made of.
@@ -55,8 +58,9 @@ impl Policy {
             sets.iter().map(|set| Index::new(arena, rules_of(set).iter().map(|rule| rule.when).collect())).collect();
         let attributes = arena.subjects().iter().filter_map(Subject::attribute);
         let logged = attributes.filter(|attribute| !attribute.is_secret()).cloned().collect();
+        let kept = record::kept(arena);
         let PolicyParts { arena, sets, rules, results, plans, cases } = parts;
-        Self { arena, sets, rules, results, plans, cases, set_index, rule_indexes, logged }
+        Self { arena, sets, rules, results, plans, cases, set_index, rule_indexes, logged, kept }
     }
 
     /// The first policy set whose `when` holds. It is asked once for a request, before any lookup: only `radius`,
@@ -158,6 +162,11 @@ impl Policy {
     #[must_use]
     pub fn logged_attributes(&self) -> &[Attribute] {
         &self.logged
+    }
+
+    /// Calls `visit` with each fact that a decision's line in the log must hold, so that it can be explained and replayed.
+    pub fn each_kept(&self, facts: &Facts<'_>, visit: &mut dyn FnMut(Kept<'_>)) {
+        record::each(&self.kept, facts, visit);
     }
 
     /// The facts that a reply's attributes may refer to.

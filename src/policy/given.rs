@@ -87,6 +87,19 @@ impl GivenFacts {
         self.text(Fact::ClientVendor).unwrap_or("generic")
     }
 
+    /// Takes a fact back.
+    pub fn forget(&mut self, name: &str) {
+        let Some(row) = catalogue::find(name) else { return };
+        self.texts.remove(&row.fact);
+        self.numbers.remove(&row.fact);
+        match row.kind {
+            Kind::Mac => self.mac = None,
+            Kind::Guid => self.device_id = None,
+            Kind::Address => self.address = None,
+            _ => {}
+        }
+    }
+
     /// What contradicts itself among the given facts, if anything does.
     #[must_use]
     pub fn contradiction(&self) -> Option<String> {

@@ -1,0 +1,321 @@
+//! Yesterday's decisions against another policy: what would have come out?
+//!
+//! Owns the way from a line of the decision log back to facts, and the comparison. Reading files and printing are the
+//! command's matter.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::{Map, Value};
+
+use super::{
+    catalogue::{self, Fact, Family},
+    compiled::Policy,
+    explain::{Trace, explain},
+    facts::Method,
+    given::GivenFacts,
+    record, sample,
+};
+use crate::{
+    clock::{Mono, Now, Wall},
+    dictionary::{Dictionary, list::Pair},
+    limits,
+    radius::packet::Packet,
+};
+
+/// One decision as the log tells it.
+#[derive(Clone, Debug)]
+pub struct LoggedDecision {
+    /// When it was made.
+    pub time: Wall,
+    /// Who it was about: the MAC address, else the device id, else the user.
+    pub device: String,
+    /// What was decided.
+    pub was: Verdict,
+    request: Box<[u8]>,
+    given: GivenFacts,
+    /// The names of attributes and facts that the line holds.
+    recorded: Vec<String>,
+}
+
+/// What was decided, by names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Verdict {
+    /// `accept`, `reject` or `ignore`.
+    pub access: String,
+    /// The profiles that applied.
+    pub profiles: Vec<String>,
+    /// The rule that matched.
+    pub rule: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+/// One decision judged again.
+#[derive(Clone, Debug)]
+pub struct Replayed {
+    /// What the other policy says.
+    pub now: Verdict,
+    /// Whether the device would notice: another access or other profiles. Another rule with the same outcome is none.
+    pub changed: bool,
+    /// How the new outcome came about.
+    pub trace: Trace,
+}
+
+/// Reads a line of the decision log; `None` for lines about something else, and for decisions that policy did not make.
+///
+/// # Errors
+/// What is wrong with the line.
+pub fn read(line: &str, dictionary: &Dictionary) -> Result<Option<LoggedDecision>, String> {
+    let value: Value = serde_json::from_str(line).map_err(|error| format!("no JSON: {error}"))?;
+    let line = value.as_object().ok_or("no JSON object")?;
+    if text(line, "event") != Some("decision") {
+        return Ok(None);
+    }
+    let reason = text(line, "reason").ok_or("a decision without \"reason\"")?;
+    // Rejected before policy: wrong passwords, addresses that contradict each other, and the like.
+    if super::decision::Reason::ALL.iter().all(|known| known.name() != reason) {
+        return Ok(None);
+    }
+    let time = text(line, "time").ok_or("a decision without \"time\"")?;
+    let time: Timestamp = time.parse().map_err(|error| format!("\"time\": {error}"))?;
+    let mut recorded = Vec::new();
+    let request = request(line, dictionary, &mut recorded)?;
+    let given = given(line, &mut recorded)?;
+    let device = ["mac", "device-id", "user"].into_iter().find_map(|name| text(line, name)).unwrap_or("unknown");
+    Ok(Some(LoggedDecision {
+        time: Wall::from_micros(time.as_microsecond()),
+        device: device.to_owned(),
+        was: Verdict {
+            access: text(line, "verdict").unwrap_or_default().to_owned(),
+            profiles: texts(line.get("profiles")),
+            rule: text(line, "rule").map(str::to_owned),
+            reason: reason.to_owned(),
+        },
+        request,
+        given,
+        recorded,
+    }))
+}
+
+/// Judges a logged decision by another policy. `zone`: the server's time zone.
+///
+/// `None` only for a line that was not made by [`read`].
+#[must_use]
+pub fn judge(policy: &Policy, logged: &LoggedDecision, zone: &TimeZone) -> Option<Replayed> {
+    let packet = Packet::parse(&logged.request).ok()?;
+    let now = Now { mono: Mono::from_nanos(0), wall: logged.time };
+    let (_, trace) = explain(policy, &logged.given.facts(packet, now, zone));
+    let now = Verdict {
+        access: trace.decision.access.to_owned(),
+        profiles: trace.decision.profiles.clone(),
+        rule: trace.decision.rule.clone(),
+        reason: trace.decision.reason.to_owned(),
+    };
+    let changed = now.access != logged.was.access || now.profiles != logged.was.profiles;
+    Some(Replayed { now, changed, trace })
+}
+
+/// What came of all lines.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Decisions that were judged again.
+    pub decisions: u64,
+    /// Those of which the device would notice.
+    pub changed: u64,
+    /// The changes by what was decided and what would be, with their number. Bound: pairs of outcomes of two policies.
+    pub changes: BTreeMap<(Verdict, Verdict), u64>,
+    /// Devices with a change, with the last one. Bound: [`limits::REPLAY_DEVICES_MAX`]; beyond, `devices_left_out` counts.
+    pub devices: BTreeMap<String, (Verdict, Verdict)>,
+    /// Changes of devices that found no place.
+    pub devices_left_out: u64,
+    /// Names of attributes and facts that some line holds. Bound: the names in the log's own policy.
+    seen: BTreeSet<String>,
+}
+
+impl Summary {
+    /// Adds one decision.
+    pub fn add(&mut self, logged: &LoggedDecision, replayed: &Replayed) {
+        self.decisions += 1;
+        for name in &logged.recorded {
+            if !self.seen.contains(name) {
+                self.seen.insert(name.clone());
+            }
+        }
+        if !replayed.changed {
+            return;
+        }
+        self.changed += 1;
+        let change = (logged.was.clone(), replayed.now.clone());
+        *self.changes.entry(change.clone()).or_default() += 1;
+        if self.devices.len() < limits::REPLAY_DEVICES_MAX || self.devices.contains_key(&logged.device) {
+            self.devices.insert(logged.device.clone(), change);
+        } else {
+            self.devices_left_out += 1;
+        }
+    }
+
+    /// What the policy asks for and no line holds: all of it counted as absent, so the outcome is uncertain there.
+    #[must_use]
+    pub fn never_seen(&self, policy: &Policy) -> Vec<String> {
+        let always = |fact: Option<Fact>| {
+            let family = fact.map(|fact| catalogue::row(fact).family());
+            family == Some(Family::Time) || fact == Some(Fact::MdmReachable) || fact.is_some_and(record::is_always_kept)
+        };
+        let subjects = policy.arena().subjects().iter();
+        let asked = subjects.filter(|subject| !always(subject.fact())).map(|subject| subject.name.to_string());
+        asked.filter(|name| !self.seen.contains(name)).collect()
+    }
+}
+
+fn request(
+    line: &Map<String, Value>,
+    dictionary: &Dictionary,
+    recorded: &mut Vec<String>,
+) -> Result<Box<[u8]>, String> {
+    let mut pairs = Vec::new();
+    for (name, value) in line.get("request").and_then(Value::as_object).into_iter().flatten() {
+        // The log of a newer server may hold what this one's dictionary lacks.
+        let Some(attribute) = dictionary.resolve(name) else { continue };
+        recorded.push(format!("radius.{}", attribute.name()));
+        for text in scalars(value) {
+            let content = attribute.encode(None, &text).map_err(|error| error.message(&attribute, &text))?;
+            pairs.push(Pair { attribute: attribute.clone(), tag: None, content });
+        }
+    }
+    let octets = sample::datagram(&pairs).map_err(|_| "the request's attributes don't fit into a packet")?;
+    Packet::parse(&octets).map_err(|_| "the request's attributes make no packet")?;
+    Ok(octets.into())
+}
+
+fn given(line: &Map<String, Value>, recorded: &mut Vec<String>) -> Result<GivenFacts, String> {
+    let mut given = GivenFacts::new();
+    // Every line has these, also those of servers that kept no facts.
+    let mdm = line.get("mdm").and_then(Value::as_object);
+    let of_mdm = |name: &str| mdm.and_then(|mdm| text(mdm, name));
+    for (fact, value) in [
+        ("client.name", text(line, "client")),
+        ("session.method", text(line, "method").filter(|method| Method::parse(method).is_some())),
+        ("session.nas-port", text(line, "nas-port")),
+        ("identity.mac", text(line, "mac")),
+        ("identity.device-id", text(line, "device-id")),
+        ("identity.device-id-source", text(line, "device-id-source")),
+        ("mdm.server", of_mdm("server")),
+        ("mdm.lookup", of_mdm("lookup")),
+        ("mdm.compliance", of_mdm("compliance")),
+        ("mdm.source", of_mdm("source")),
+    ] {
+        if let Some(value) = value {
+            given.give(fact, value)?;
+            recorded.push(fact.to_owned());
+        }
+    }
+    if let Some(millis) = mdm.and_then(|mdm| mdm.get("age-ms")).and_then(Value::as_u64) {
+        given.give("mdm.age", &format!("{millis}ms"))?;
+    }
+    for (name, value) in line.get("facts").and_then(Value::as_object).into_iter().flatten() {
+        // A fact of a newer server that this one does not know can't be asked either.
+        if catalogue::find(name).is_none() {
+            continue;
+        }
+        recorded.push(name.clone());
+        given.forget(name);
+        for text in scalars(value) {
+            given.give(name, &text)?;
+        }
+    }
+    Ok(given)
+}
+
+fn text<'v>(object: &'v Map<String, Value>, name: &str) -> Option<&'v str> {
+    object.get(name).and_then(Value::as_str)
+}
+
+fn texts(value: Option<&Value>) -> Vec<String> {
+    value.map(scalars).unwrap_or_default()
+}
+
+/// One value, or a list of values, as texts.
+fn scalars(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(values) => values.iter().flat_map(scalars).collect(),
+        Value::String(text) => vec![text.clone()],
+        Value::Number(number) => vec![number.to_string()],
+        Value::Bool(truth) => vec![truth.to_string()],
+        Value::Null | Value::Object(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::policy;
+    use super::*;
+
+    const LINE: &str = r#"{"time":"2026-11-22T10:00:00.5Z","event":"decision","client":"campus","method":"mab",
+        "user":"a4c3f0112233","mac":"A4-C3-F0-11-22-33","device-id-source":"mac",
+        "mdm":{"server":"corp-intune","lookup":"found","compliance":"in-grace-period","source":"sync","age-ms":61000,"waited-ms":0},
+        "policy-set":"s","rule":"Compliant","profiles":["permit"],"verdict":"accept","reason":"rule","reply":{},
+        "request":{"NAS-Port-Type":"Ethernet","Cisco-AVPair":["method=mab","service-type=Call Check"]},
+        "facts":{"client.group":["wired","hall-7"],"mdm.compliant":true,"mdm.os":"iOS"}}"#;
+
+    fn read_line(line: &str) -> LoggedDecision {
+        read(&line.replace('\n', ""), Dictionary::builtin()).expect("a line of JSON").expect("a decision of policy")
+    }
+
+    fn rule(when: &str, result: &str) -> Policy {
+        policy(&format!(
+            "version = 1\n[policy-set]\nname = \"s\"\ndefault = \"deny\"\n[[rule]]\nname = \"r\"\nwhen = {when}\nresult = \"{result}\"\n"
+        ))
+    }
+
+    fn replayed(when: &str, result: &str) -> Replayed {
+        judge(&rule(when, result), &read_line(LINE), &TimeZone::UTC).expect("a decision of policy")
+    }
+
+    #[test]
+    fn a_line_gives_back_the_facts_that_were_judged() {
+        for when in [
+            "{ radius.NAS-Port-Type = \"Ethernet\", radius.Cisco-AVPair = \"method=mab\" }",
+            "{ session.method = \"mab\", session.medium = \"wired\" }",
+            "{ client.name = \"campus\", client.group = \"hall-7\" }",
+            "{ identity.mac = \"a4c3f0112233\", identity.proven = false }",
+            "{ mdm.registered = true, mdm.compliant = true, mdm.compliance = \"in-grace-period\", mdm.os = \"iOS\" }",
+            "{ mdm.age = { above = \"1m\", within = \"62s\" }, mdm.source = \"sync\", mdm.server = \"corp-intune\" }",
+            "{ time.hour = 10, time.weekday = \"sunday\" }",
+        ] {
+            let replayed = replayed(when, "permit");
+            assert_eq!(replayed.now.rule.as_deref(), Some("r"), "{when}\n{}", replayed.trace);
+            assert!(!replayed.changed);
+        }
+    }
+
+    #[test]
+    fn another_access_or_other_profiles_are_a_change_and_another_rule_is_none() {
+        assert!(!replayed("{ mdm.compliant = true }", "permit").changed);
+        assert!(replayed("{ mdm.compliant = true }", "deny").changed);
+        assert!(replayed("{ mdm.compliant = false }", "permit").changed);
+    }
+
+    #[test]
+    fn the_summary_groups_changes_and_tells_what_no_line_holds() {
+        let policy = rule("{ mdm.compliance = \"compliant\", mdm.model = \"X\", radius.Filter-Id = \"x\" }", "permit");
+        let logged = read_line(LINE);
+        let mut summary = Summary::default();
+        for _ in 0..3 {
+            summary.add(&logged, &judge(&policy, &logged, &TimeZone::UTC).expect("a decision of policy"));
+        }
+        assert_eq!((summary.decisions, summary.changed, summary.devices.len()), (3, 3, 1));
+        let ((was, now), count) = summary.changes.iter().next().expect("a change");
+        assert_eq!((was.access.as_str(), now.access.as_str(), *count), ("accept", "reject", 3));
+        assert_eq!(summary.never_seen(&policy), ["mdm.model", "radius.Filter-Id"]);
+    }
+
+    #[test]
+    fn lines_about_something_else_are_passed_over_and_broken_ones_told() {
+        let read = |line: &str| read(line, Dictionary::builtin()).map(|found| found.is_some());
+        assert_eq!(read(r#"{"event":"drop","reason":"malformed"}"#), Ok(false));
+        assert_eq!(read(r#"{"event":"decision","reason":"mac-mismatch","verdict":"reject"}"#), Ok(false));
+        assert!(read("{\"event\":").is_err());
+        assert!(read(r#"{"event":"decision","reason":"rule","time":"yesterday"}"#).is_err());
+    }
+}

@@ -6,6 +6,7 @@ use super::{
     catalogue::Family,
     decision::Access,
     draft::{CaseDraft, Condition, ExpectDraft, FactDraft, File, ListDraft, Named, RuleDraft, SetDraft, State},
+    facts_file::FAMILIES,
     operator::row::Operator,
 };
 use crate::{
@@ -352,7 +353,7 @@ fn case<'t>(table: &Table<'t>, problems: &mut Problems) -> Option<CaseDraft<'t>>
     let name = name_of(table, "case", problems);
     let request = table.table("request", problems).map(|request| request.entries()).unwrap_or_default();
     let mut given = Vec::new();
-    for family in ["client", "session", "identity", "certificate", "mdm"] {
+    for family in FAMILIES {
         let Some(facts) = table.table(family, problems) else { continue };
         given.extend(facts.entries().into_iter().map(|value| (family, value)));
     }

@@ -15,6 +15,7 @@ pub mod draft;
 pub mod evaluate;
 pub mod explain;
 pub mod facts;
+pub mod facts_file;
 pub mod file;
 pub mod given;
 pub mod index;

@@ -4,10 +4,10 @@
 
 use super::super::{
     case::{Case, Expect, ExpectedAttribute, Moment},
-    catalogue,
     decision::Reason,
     draft::{CaseDraft, ExpectDraft},
-    given::{GivenFacts, is_repeated},
+    facts_file,
+    given::GivenFacts,
     reply_plan::SummaryVlan,
     rule::{Rule, Set},
     sample,
@@ -81,7 +81,7 @@ impl CaseCompiler<'_> {
         let values = if value.kind() == Kind::Array { value.array(self.problems) } else { vec![value.clone()] };
         let mut contents = Vec::new();
         for value in &values {
-            let Some(text) = scalar(value) else {
+            let Some(text) = facts_file::scalar(value) else {
                 let message = format!("a value of {} is a text, a number, true or false", attribute.name());
                 value.error(self.problems, "wrong-literal", message);
                 return None;
@@ -117,44 +117,13 @@ impl CaseCompiler<'_> {
         let mut given = GivenFacts::new();
         let mut complete = true;
         for (family, value) in &draft.given {
-            complete &= self.give(&mut given, family, value);
+            complete &= facts_file::give(&mut given, family, value, self.problems);
         }
         if let Some(message) = given.contradiction().filter(|_| complete) {
             self.problems.error("contradiction", Some(draft.place.clone()), message);
             return None;
         }
         complete.then_some(given)
-    }
-
-    fn give(&mut self, given: &mut GivenFacts, family: &str, value: &Value<'_>) -> bool {
-        // `groups` is the key in radmit.toml, and what everybody writes here first.
-        let short = if (family, value.key()) == ("client", "groups") { "group" } else { value.key() };
-        let name = format!("{family}.{short}");
-        let values = if value.kind() == Kind::Array { value.array(self.problems) } else { vec![value.clone()] };
-        let repeated = catalogue::find(&name).is_none_or(|row| is_repeated(row.fact));
-        if values.len() > 1 && !repeated {
-            value.error(self.problems, "wrong-literal", format!("{name} has one value only"));
-            return false;
-        }
-        let mut complete = true;
-        for value in values {
-            let Some(text) = scalar(&value) else {
-                value.error(
-                    self.problems,
-                    "wrong-literal",
-                    format!("a value of {name} is a text, a number, true or false"),
-                );
-                return false;
-            };
-            if let Err(message) = given.give(&name, &text) {
-                let unknown = catalogue::find(&name).is_none();
-                let (code, place) =
-                    if unknown { ("unknown-fact", value.key_place()) } else { ("wrong-literal", value.place()) };
-                self.problems.error(code, Some(place), message);
-                complete = false;
-            }
-        }
-        complete
     }
 
     fn moment(&mut self, value: &Value<'_>) -> Option<Moment> {
@@ -225,16 +194,5 @@ impl CaseCompiler<'_> {
         // A VLAN "20" is the number 20, as in profiles.
         let name = value.text(self.problems)?;
         Some(name.parse().map_or_else(|_| SummaryVlan::Name(name.into()), SummaryVlan::Id))
-    }
-}
-
-/// A plain value as text.
-fn scalar(value: &Value<'_>) -> Option<String> {
-    match value.kind() {
-        Kind::Text => value.plain_text().map(str::to_owned),
-        Kind::Integer => value.plain_integer().map(|number| number.to_string()),
-        Kind::Boolean => value.plain_boolean().map(|truth| truth.to_string()),
-        Kind::Float | Kind::Date => Some(value.as_written().to_owned()),
-        Kind::Array | Kind::Table => None,
     }
 }

@@ -1,0 +1,109 @@
+//! Facts written down in TOML: in cases, and in files for explanations.
+//!
+//! Owns the way from keys and values to given facts; what a fact may be is the matter of `given`.
+
+use super::{
+    catalogue,
+    given::{GivenFacts, is_repeated},
+};
+use crate::{
+    document::{Kind, Source, Value},
+    problem::Problems,
+};
+
+/// The families of facts that can be given.
+pub const FAMILIES: [&str; 5] = ["client", "session", "identity", "certificate", "mdm"];
+
+/// Reads a file of facts: `[mdm]`, `[identity]` and so on with facts by their short names. Nothing if there are mistakes,
+/// which are reported.
+#[must_use]
+pub fn read(source: &Source, problems: &mut Problems) -> Option<GivenFacts> {
+    let tree = source.parse(problems)?;
+    let root = tree.root();
+    let before = problems.error_count();
+    root.require_version(problems);
+    let mut given = GivenFacts::new();
+    for family in FAMILIES {
+        let Some(facts) = root.table(family, problems) else { continue };
+        for value in facts.entries() {
+            give(&mut given, family, &value, problems);
+        }
+    }
+    root.finish(problems);
+    if let Some(message) = given.contradiction() {
+        problems.error("contradiction", Some(root.place()), message);
+    }
+    (problems.error_count() == before).then_some(given)
+}
+
+/// Gives one fact; false if it can't be, which is reported.
+pub fn give(given: &mut GivenFacts, family: &str, value: &Value<'_>, problems: &mut Problems) -> bool {
+    // `groups` is the key in radmit.toml, and what everybody writes here first.
+    let short = if (family, value.key()) == ("client", "groups") { "group" } else { value.key() };
+    let name = format!("{family}.{short}");
+    let values = if value.kind() == Kind::Array { value.array(problems) } else { vec![value.clone()] };
+    let repeated = catalogue::find(&name).is_none_or(|row| is_repeated(row.fact));
+    if values.len() > 1 && !repeated {
+        value.error(problems, "wrong-literal", format!("{name} has one value only; take one of them"));
+        return false;
+    }
+    let mut complete = true;
+    for value in values {
+        let Some(text) = scalar(&value) else {
+            let message = format!("a value of {name} is a text, a number, true or false; write one of those");
+            value.error(problems, "wrong-literal", message);
+            return false;
+        };
+        if let Err(message) = given.give(&name, &text) {
+            let unknown = catalogue::find(&name).is_none();
+            let (code, place) =
+                if unknown { ("unknown-fact", value.key_place()) } else { ("wrong-literal", value.place()) };
+            problems.error(code, Some(place), message);
+            complete = false;
+        }
+    }
+    complete
+}
+
+/// A plain value as text.
+#[must_use]
+pub fn scalar(value: &Value<'_>) -> Option<String> {
+    match value.kind() {
+        Kind::Text => value.plain_text().map(str::to_owned),
+        Kind::Integer => value.plain_integer().map(|number| number.to_string()),
+        Kind::Boolean => value.plain_boolean().map(|truth| truth.to_string()),
+        Kind::Float | Kind::Date => Some(value.as_written().to_owned()),
+        Kind::Array | Kind::Table => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems_of(text: &str) -> String {
+        let mut problems = Problems::new();
+        let given = read(&Source::new("facts.toml", text), &mut problems);
+        assert_eq!(given.is_some(), problems.is_empty());
+        problems.sorted().iter().map(|problem| format!("{problem}\n")).collect()
+    }
+
+    #[test]
+    fn a_file_of_facts_is_read_by_family() {
+        assert_eq!(
+            problems_of("version = 1\n[mdm]\ncompliant = true\nage = \"3h\"\n[client]\ngroups = [\"a\", \"b\"]\n"),
+            ""
+        );
+    }
+
+    #[test]
+    fn mistakes_in_it_are_told_with_their_places() {
+        insta::assert_snapshot!(problems_of("version = 1\n[mdm]\ncompliant = 1\nos = [\"a\", \"b\"]\nmodell = \"x\"\n[mdn]\nx = 1\n"), @r#"
+        facts.toml:3:13: mdm.compliant is true or false, and "1" is not; write true or false
+        facts.toml:4:6: mdm.os has one value only; take one of them
+        facts.toml:5:1: unknown fact "mdm.modell"; did you mean "mdm.model"?
+        facts.toml:6:2: unknown key "mdn"; did you mean "mdm"?
+        "#);
+        insta::assert_snapshot!(problems_of("version = 1\n[mdm]\nreachable = true\nlookup = \"late\"\n"), @r#"facts.toml:1:1: mdm.reachable = true can't be with mdm.lookup = "late""#);
+    }
+}

@@ -34,7 +34,7 @@ pub enum Command {
     Serve(serve::Arguments),
     /// Check everything that `serve` would load, and say what is wrong where
     Check(check::Arguments),
-    /// Run the [[case]] blocks of the policy files
+    /// Run the `case` blocks of the policy files
     Test(test::Arguments),
     /// Run only the simulated Microsoft cloud, on loopback
     Sim(sim::Arguments),

@@ -44,7 +44,7 @@ impl Method {
     }
 }
 
-/// What a peer wants instead, in its order. Bound: [`Self::KEPT`]; nobody supports more methods than that.
+/// What a peer wants instead, in its order. Bound: `Self::KEPT`; nobody supports more methods than that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     list: [u8; Self::KEPT],

@@ -30,7 +30,7 @@ pub struct Identity {
 
 /// The first few different device ids of a request, each with where it stood.
 ///
-/// Bound: [`Self::KEPT`]. A further one is not kept but noted, because any second id that does not belong to the same
+/// Bound: four. A further one is not kept but noted, because any second id that does not belong to the same
 /// device is a conflict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeviceIds {

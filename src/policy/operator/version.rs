@@ -4,7 +4,7 @@
 
 use std::{cmp::Ordering, fmt};
 
-/// Dotted numbers. More parts than [`Version::PARTS`] are not compared.
+/// Dotted numbers. More parts than `Version::PARTS` are not compared.
 #[derive(Clone, Copy, Debug)]
 pub struct Version {
     parts: [u64; Self::PARTS],

@@ -256,6 +256,10 @@ impl Play {
     }
 
     fn reload(&mut self, octets: &mut Octets<'_>) {
+        // Each compiles the policy, which takes longer than a hundred requests.
+        if self.snapshots.len() > 3 {
+            return;
+        }
         let is_lax = octets.next() & 1 == 0;
         swap_client(&self.world, move |client| {
             client.message_authenticator =

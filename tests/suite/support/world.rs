@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -311,6 +311,7 @@ pub(crate) fn swap_client(world: &World, change: impl Fn(&mut Client)) {
 }
 
 fn snapshot(setting: &Setting, directory: &Arc<Directory>, change: &dyn Fn(&mut Client)) -> Snapshot {
+    static DICTIONARY: LazyLock<Arc<Dictionary>> = LazyLock::new(|| Arc::new(Dictionary::builtin().clone()));
     let names: Vec<Box<str>> = (0..setting.servers).map(|at| format!("mdm-{at}").into()).collect();
     let policy = policy_of(setting.policy, &names);
     let mut client = Client {
@@ -351,7 +352,7 @@ fn snapshot(setting: &Setting, directory: &Arc<Directory>, change: &dyn Fn(&mut 
     Snapshot {
         hash: "toy".into(),
         clients: Clients::new(vec![(client, vec![Network::parse("127.0.0.0/8").unwrap()])]),
-        dictionary: Arc::new(Dictionary::builtin().clone()),
+        dictionary: Arc::clone(&DICTIONARY),
         servers_of_sets: policy.sets().iter().map(|_| (0..servers.len()).collect()).collect(),
         rule_hits: vec![policy.rules().iter().map(|_| Counter::default()).collect()],
         policy,

@@ -101,14 +101,17 @@ impl Product {
         Self { server, running, log, lines, is_logging: *destination != Destination::Off }
     }
 
-    /// Nothing was answered from the store of replies, nothing was asked, and the log lost nothing.
+    /// Next to nothing was answered from the store of replies, nothing was asked, and the log lost nothing.
+    ///
+    /// What is on the way when a round ends is sent again in the next one and then is a repeat: at most a window's worth.
     fn stop_and_check(self) {
         let sent: u64 = self.running.cells().iter().map(|cells| cells.sent.value()).sum();
         stop(self.running);
         drop(self.log);
-        assert_eq!(self.server.decided(), sent, "every answer was decided");
+        let decided = self.server.decided();
+        assert!(sent - decided <= sent / 1_000, "{decided} of {sent} answers were decided");
         assert_eq!(self.server.asked_and_lost(), (0, 0));
-        assert!(!self.is_logging || self.lines.log_lines.value() == sent, "every decision was logged");
+        assert!(!self.is_logging || self.lines.log_lines.value() == decided, "every decision was logged");
     }
 }
 

@@ -302,3 +302,32 @@ fn probe_gives_the_exit_codes_of_a_nagios_check() {
     assert_eq!(ask(&silent, &["--tries", "1", "--timeout", "100ms"]), Some(2));
     assert_eq!(probe(&["--no-such-option"]), Some(3));
 }
+
+#[test]
+fn explain_says_why_and_shows_the_reply_in_the_dialect_of_the_client() {
+    let folder = Folder::new("explain");
+    folder.write("radmit.toml", &CONFIGURATION.replace("[[mdm]]", "vendor = \"cisco\"\n[[mdm]]"));
+    folder.write("devices.toml", DEVICES);
+    folder.write("policies/lab.toml", &policy(20));
+    folder.write("request", &mab("a4c3f0112233").replace(", Message-Authenticator = 0x00", ""));
+    folder.write("facts.toml", "version = 1\n[mdm]\nregistered = true\ncompliant = true\n");
+    let path = |name: &str| folder.0.join(name).to_string_lossy().into_owned();
+    let explain = |more: &[&str]| {
+        let config = folder.config();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_radmit"));
+        command.args(["explain", "-c", &config, "--request", &path("request")]).args(more).output().unwrap()
+    };
+    let output = explain(&["--mdm", &path("facts.toml")]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(said.contains("by the rule \"known\" of \"Lab\""), "{said}");
+    assert!(
+        said.contains("as vendor \"cisco\" takes it") && said.contains("Tunnel-Private-Group-Id = \"20\""),
+        "{said}"
+    );
+
+    let output = explain(&[]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(said.contains("needs mdm.compliant = true; it is not known"), "{said}");
+}

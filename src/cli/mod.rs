@@ -5,6 +5,7 @@
 pub mod arguments;
 pub mod check;
 pub mod demo;
+pub mod explain;
 pub mod output;
 pub mod probe;
 pub mod serve;
@@ -36,6 +37,8 @@ pub enum Command {
     Check(check::Arguments),
     /// Run the `case` blocks of the policy files
     Test(test::Arguments),
+    /// Say why a request is decided as it is, offline
+    Explain(explain::Arguments),
     /// Run only the simulated Microsoft cloud, on loopback
     Sim(sim::Arguments),
     /// Send one request as a switch would, and exit as a Nagios check
@@ -54,6 +57,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Probe(arguments) => probe::run(&arguments),
     }

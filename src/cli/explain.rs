@@ -48,7 +48,7 @@ pub struct Arguments {
     /// The request's attributes as radclient takes them; - reads standard input
     #[arg(long, value_name = "FILE|-")]
     request: PathBuf,
-    /// What is known about the device: a TOML file with [mdm], [identity], … [default: nobody was asked]
+    /// What is known about the device: a TOML file with tables such as `mdm` and `identity`; without it nobody was asked
     #[arg(long, value_name = "FILE")]
     mdm: Option<PathBuf>,
     /// How it is printed

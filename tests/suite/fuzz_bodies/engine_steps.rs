@@ -24,7 +24,14 @@ use radmit::{
         client::MessageAuthenticatorMode,
         snapshot::Snapshot,
     },
-    radius::{code::Code, kind, packet::Packet, request::RequestBuffer, request::verify_reply, secret::Secret},
+    radius::{
+        authenticator::{Signature, check_request_signature},
+        code::Code,
+        kind,
+        packet::Packet,
+        request::{RequestBuffer, verify_reply},
+        secret::Secret,
+    },
 };
 
 use crate::support::world::{SECRET, SERVER, Setting, World, guid, mac, swap_client};
@@ -277,7 +284,12 @@ impl Play {
         for octets in replies {
             let reply = Packet::parse(octets).expect("what is sent is a whole packet");
             let answers = |datagram: &[u8]| {
-                Packet::parse(datagram).is_ok_and(|request| verify_reply(&reply, &request, &secret).is_ok())
+                // A garbled copy has the authenticator of what it was made of, so the reply verifies for it too; but the
+                // engine drops what is signed wrongly, so it was not the copy that was answered.
+                Packet::parse(datagram).is_ok_and(|request| {
+                    verify_reply(&reply, &request, &secret).is_ok()
+                        && check_request_signature(&request, &secret) != Signature::Wrong
+                })
             };
             let request = self.asked.iter().rev().find(|(_, _, datagram)| answers(datagram));
             let (_, _, request) = request.expect("a reply answers a request");

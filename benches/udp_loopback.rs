@@ -103,7 +103,7 @@ impl Product {
 
     /// Next to nothing was answered from the store of replies, nothing was asked, and the log lost nothing.
     ///
-    /// What is on the way when a round ends is sent again in the next one and then is a repeat: at most a window's worth.
+    /// The servers share one cycle of requests, so one may meet its own again while it still stores the reply.
     fn stop_and_check(self) {
         let sent: u64 = self.running.cells().iter().map(|cells| cells.sent.value()).sum();
         stop(self.running);

@@ -2,7 +2,7 @@
 //!
 //! Owns the generator. It sends and receives with the server's own batches, so that it is not the slower side.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use radmit::{
     clock::{self, Mono},
@@ -25,8 +25,8 @@ use super::{nas, process};
 
 /// Source ports; each has 256 Identifiers.
 const SOCKETS: usize = 8;
-/// Different requests for one port and Identifier, so that no server can answer from its store of replies: 32,768 in all.
-const VARIANTS: usize = 16;
+/// Different requests for one port and Identifier: 131,072 in all, which is twice what four shards keep replies for.
+const VARIANTS: usize = 64;
 const IDENTIFIERS: usize = 256;
 /// After this a request counts as lost.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -80,6 +80,9 @@ pub(crate) struct Generator {
     slots: Vec<Slot>,
     /// Each of the sockets' next place in its turn through variants and Identifiers.
     next: Vec<usize>,
+    /// The same for each server that was loaded before: it goes on where it was, so that nothing comes twice while a
+    /// server could still have the reply.
+    left_off: HashMap<SocketAddr, Vec<usize>>,
     in_flight: Vec<usize>,
     window: usize,
     out: Replies,
@@ -128,6 +131,7 @@ impl Generator {
             requests,
             slots: vec![Slot::default(); SOCKETS * IDENTIFIERS],
             next: vec![0; SOCKETS],
+            left_off: HashMap::new(),
             in_flight: vec![0; SOCKETS],
             window: window.clamp(SOCKETS, SOCKETS * IDENTIFIERS) / SOCKETS,
             out: Replies::new(),
@@ -146,6 +150,7 @@ impl Generator {
     ///
     /// `threads`: the prefixes of the names of the server's threads, whose CPU time is measured.
     pub(crate) fn run(&mut self, server: SocketAddr, threads: &[&str], duration: Duration, check: Check) -> Measured {
+        self.next = self.left_off.get(&server).cloned().unwrap_or_else(|| vec![0; SOCKETS]);
         // Caches, pages and branch predictors are the server's before its time is taken.
         self.turn(server, duration / 10);
         self.drain();
@@ -153,6 +158,7 @@ impl Generator {
         let (began, cpu) = (clock::now().mono, process::cpu_time(threads));
         self.turn(server, duration);
         let lost = self.drain();
+        self.left_off.insert(server, self.next.clone());
         let measured = Measured {
             answered: self.kept.ends.len() as u64,
             lost,

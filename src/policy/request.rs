@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     dictionary::{Path, values},
-    radius::{kind, packet::Packet},
+    radius::{attribute::Attribute, kind, packet::Packet},
 };
 
 /// Aruba-Essid-Name, Ruckus-SSID, Fortinet-SSID: where the wireless network stands by itself.
@@ -38,7 +38,19 @@ pub fn medium(packet: &Packet<'_>) -> Option<Medium> {
 /// Source: RFC 3580 section 3.20 (`00-10-A4-23-19-C0:AP1`).
 #[must_use]
 pub fn ssid<'a>(packet: &Packet<'a>) -> Option<&'a [u8]> {
-    let own = SSID_PATHS.iter().find_map(|path| values(packet.attributes(), path).next());
+    // Most requests carry nothing of these vendors: one look at the vendors' numbers spares three walks.
+    let is_one_of_them = |attribute: Attribute<'_>| match (attribute.kind, attribute.value) {
+        (kind::VENDOR_SPECIFIC, &[0, a, b, c, ..]) => {
+            let vendor = Some(u32::from_be_bytes([0, a, b, c]));
+            SSID_PATHS.iter().any(|path| path.vendor_number() == vendor)
+        }
+        _ => false,
+    };
+    let own = packet
+        .attributes()
+        .any(is_one_of_them)
+        .then(|| SSID_PATHS.iter().find_map(|path| values(packet.attributes(), path).next()))
+        .flatten();
     own.or_else(|| {
         let called = packet.first(kind::CALLED_STATION_ID)?;
         // The address itself may be written with colons, and the name may hold some: the first cut that leaves a whole

@@ -31,6 +31,8 @@ pub const PROBLEMS_MAX: usize = 1_000;
 pub const SUGGESTIONS_MAX: usize = 100;
 /// The longest unknown word for which a right one is looked for; names are shorter, and looking costs its length each time.
 pub const SUGGESTED_NAME_OCTETS_MAX: usize = 128;
+/// Errors for which the nearest right name is looked up; the others are told without.
+pub const ADVICE_MAX: usize = 50;
 /// Files in one folder of policies, dictionaries or `conf.d`.
 pub const FILES_MAX: usize = 1_000;
 /// Depth of `$INCLUDE` in dictionaries: Debian's tree needs 3.

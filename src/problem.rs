@@ -172,6 +172,14 @@ impl Problems {
         self.errors
     }
 
+    /// Whether there are so few errors yet that looking for the nearest right name is worth the time.
+    ///
+    /// Among thousands of attributes it takes milliseconds; a file with thousands of mistakes must not take minutes.
+    #[must_use]
+    pub const fn deserve_advice(&self) -> bool {
+        self.errors < limits::ADVICE_MAX
+    }
+
     /// How many were over the bound and are not in the list.
     #[must_use]
     pub const fn left_out(&self) -> usize {

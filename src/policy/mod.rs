@@ -43,6 +43,8 @@ pub mod truth;
 pub mod vendor;
 
 #[cfg(test)]
+mod language;
+#[cfg(test)]
 mod mistakes;
 #[cfg(test)]
 mod properties;

@@ -285,3 +285,54 @@ fn only_unknown(condition: &Condition) -> bool {
         }
     }
 }
+
+/// What is put into broken files: pieces that mean something here.
+const PIECES: [&str; 12] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"",
+    " = ",
+    "\n[[rule]]\n",
+    "not = ",
+    "when",
+    "any = [ ]",
+    "\u{1F600}",
+    "mdm.compliant = true\n",
+];
+
+/// A place in the text, from 0 to 1, a number of characters to remove there, and a piece to put in.
+fn edits() -> impl Strategy<Value = Vec<(f64, usize, Option<&'static str>)>> {
+    prop::collection::vec((0.0..1.0, 0usize..30, prop::option::of(prop::sample::select(&PIECES[..]))), 1..6)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn a_broken_file_is_refused_with_reasons_or_taken(edits in edits()) {
+        let mut text: Vec<char> = include_str!("../../policies/default.toml").chars().collect();
+        for (place, removed, piece) in edits {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the length")]
+            let at = (place * text.len() as f64) as usize;
+            let end = (at + removed).min(text.len());
+            text.splice(at..end, piece.unwrap_or("").chars());
+        }
+        let (policy, problems) = super::testing::load_text(&text.into_iter().collect::<String>());
+        prop_assert_eq!(policy.is_none(), problems.iter().any(|problem| !problem.contains("warning: ") && !problem.contains("hint: ")));
+    }
+}
+
+#[test]
+fn thousands_of_mistakes_are_told_in_order_up_to_a_bound() {
+    let rules: String = (0..3_000)
+        .map(|at| {
+            format!("[[rule]]\nname = \"{at}\"\nwhen = {{ radius.NAS-Port-Typ{at} = \"x\" }}\nresult = \"permit\"\n")
+        })
+        .collect();
+    let (policy, problems) = super::testing::load_text(&format!("version = 1\n[policy-set]\nname = \"s\"\n{rules}"));
+    assert!(policy.is_none());
+    assert_eq!(problems.len(), crate::limits::PROBLEMS_MAX);
+    assert!(problems[0].starts_with("x.toml:6:17: unknown attribute"), "{}", problems[0]);
+}

@@ -105,7 +105,8 @@ impl CaseCompiler<'_> {
         {
             return Some((attribute, Some(tag)));
         }
-        let advice = match self.dictionary.nearest(name) {
+        let nearest = if self.problems.deserve_advice() { self.dictionary.nearest(name) } else { None };
+        let advice = match nearest {
             Some(nearest) => format!("; did you mean \"{nearest}\"?"),
             None => "; add it to dictionaries/, or write its number: \"Attr-26.9.1\"".to_owned(),
         };

@@ -120,7 +120,8 @@ impl<'t> Conditions<'t> {
             None => {}
         }
         let Some(draft) = self.drafts.find(name).cloned() else {
-            facts.problems.error("unknown-condition", Some(place.clone()), self.drafts.unknown(name, &[]));
+            let message = self.drafts.unknown(name, &[], facts.problems);
+            facts.problems.error("unknown-condition", Some(place.clone()), message);
             return None;
         };
         self.compiled.insert(name.into(), State::Open);

@@ -104,7 +104,8 @@ impl FactCompiler<'_, '_, '_> {
             draft.value.error_at_key(self.problems, "internal-attribute", message);
             return None;
         }
-        let advice = match self.dictionary.nearest(name) {
+        let nearest = if self.problems.deserve_advice() { self.dictionary.nearest(name) } else { None };
+        let advice = match nearest {
             Some(nearest) if nearest.contains(['.', ':']) => format!("; did you mean \"{nearest}\" (with quotes)?"),
             Some(nearest) => format!("; did you mean \"{nearest}\"?"),
             None => "; add it to dictionaries/, or write its number: \"Attr-26.9.1\"".to_owned(),

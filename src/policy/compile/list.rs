@@ -62,7 +62,7 @@ impl<'t, 'c> Lists<'t, 'c> {
     pub fn members(&mut self, name: &Value<'_>, subject: &Subject, problems: &mut Problems) -> Option<Arc<Members>> {
         let text = name.text(problems)?;
         if !self.is_known(text) {
-            name.error(problems, "unknown-list", self.drafts.unknown(text, &[]));
+            name.error(problems, "unknown-list", self.drafts.unknown(text, &[], problems));
             return None;
         }
         let known = self.compiled.get(text).and_then(|facts| facts.get(&subject.name));

@@ -56,9 +56,9 @@ impl<T> Names<T> {
 
     /// `there is no condition "x"; did you mean …`
     #[must_use]
-    pub fn unknown(&self, name: &str, built_in: &[&str]) -> String {
+    pub fn unknown(&self, name: &str, built_in: &[&str], problems: &Problems) -> String {
         let names = || self.known.keys().map(|name| &**name).chain(built_in.iter().copied());
-        let nearest = did_you_mean(name, names());
+        let nearest = if problems.deserve_advice() { did_you_mean(name, names()) } else { String::new() };
         let advice = if !nearest.is_empty() {
             nearest
         } else if names().next().is_none() {

@@ -78,7 +78,9 @@ impl Results {
             match (self.profiles.find(name), self.built_in.get(name)) {
                 (Some(Some(profile)), _) | (None, Some(profile)) => profiles.push(profile),
                 (Some(None), _) => return None,
-                (None, None) => value.error(problems, "unknown-profile", self.profiles.unknown(name, &BUILT_IN)),
+                (None, None) => {
+                    value.error(problems, "unknown-profile", self.profiles.unknown(name, &BUILT_IN, problems))
+                }
             }
         }
         if profiles.len() < names.len() {

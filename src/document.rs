@@ -12,7 +12,7 @@ use toml::{
 
 use crate::{
     limits,
-    problem::{Place, Problems, did_you_mean},
+    problem::{Place, Problems},
 };
 
 /// The text of one file and its name.
@@ -218,7 +218,7 @@ impl<'t> Table<'t> {
         let asked = self.asked.borrow();
         for entry in self.entries() {
             if !asked.contains(entry.key) {
-                let nearest = did_you_mean(entry.key, asked.iter().copied());
+                let nearest = problems.suggest(entry.key, asked.iter().copied());
                 let advice = if nearest.is_empty() { self.known_keys(&asked) } else { nearest };
                 entry.error_at_key(problems, "unknown-key", format!("unknown key \"{}\"{advice}", entry.path));
             }

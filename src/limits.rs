@@ -26,13 +26,11 @@ pub const PASSWORD_OCTETS_MAX: usize = 128;
 pub const FILE_OCTETS_MAX: usize = 8 * 1024 * 1024;
 /// Problems that are listed; the rest is counted. Nobody reads the thousandth message.
 pub const PROBLEMS_MAX: usize = 1_000;
-/// Messages of a dictionary with a suggestion in them. Each is sought among all names, so that thousands would take minutes;
-/// the messages after these come without.
+/// Problems of a load with a suggestion in them. Each is sought among all names, so that thousands would take minutes;
+/// those after these come without.
 pub const SUGGESTIONS_MAX: usize = 100;
 /// The longest unknown word for which a right one is looked for; names are shorter, and looking costs its length each time.
 pub const SUGGESTED_NAME_OCTETS_MAX: usize = 128;
-/// Errors for which the nearest right name is looked up; the others are told without.
-pub const ADVICE_MAX: usize = 50;
 /// Files in one folder of policies, dictionaries or `conf.d`.
 pub const FILES_MAX: usize = 1_000;
 /// Depth of `$INCLUDE` in dictionaries: Debian's tree needs 3.

@@ -115,6 +115,7 @@ pub struct Problems {
     list: Vec<Problem>,
     left_out: usize,
     errors: usize,
+    is_unread: bool,
 }
 
 impl Problems {
@@ -122,6 +123,12 @@ impl Problems {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// No problems yet, and nobody will read those that come: no time is spent on advice.
+    #[must_use]
+    pub fn unread() -> Self {
+        Self { is_unread: true, ..Self::default() }
     }
 
     /// Adds one.
@@ -172,12 +179,18 @@ impl Problems {
         self.errors
     }
 
-    /// Whether there are so few errors yet that looking for the nearest right name is worth the time.
+    /// Whether there are so few yet that looking for the nearest right name is worth the time.
     ///
     /// Among thousands of attributes it takes milliseconds; a file with thousands of mistakes must not take minutes.
     #[must_use]
-    pub const fn deserve_advice(&self) -> bool {
-        self.errors < limits::ADVICE_MAX
+    pub const fn may_suggest(&self) -> bool {
+        !self.is_unread && self.list.len() < limits::SUGGESTIONS_MAX
+    }
+
+    /// [`did_you_mean`], as long as there are few problems.
+    #[must_use]
+    pub fn suggest<'a>(&self, wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+        if self.may_suggest() { did_you_mean(wrong, candidates) } else { String::new() }
     }
 
     /// How many were over the bound and are not in the list.

@@ -11,7 +11,7 @@ use crate::{
     engine::client::{MabPassword, MacFrom, MessageAuthenticatorMode, Network},
     mdm::settings::Settings as MdmSettings,
     policy::facts::DeviceIdSource,
-    problem::{Place, Problems, did_you_mean},
+    problem::{Place, Problems},
     radius::secret::Secret,
 };
 
@@ -43,7 +43,7 @@ impl Configuration {
     pub fn check_vendors<'v>(&self, known: impl IntoIterator<Item = &'v str> + Clone, problems: &mut Problems) {
         for client in &self.clients {
             if !known.clone().into_iter().any(|vendor| vendor == &*client.vendor.text) {
-                let nearest = did_you_mean(&client.vendor.text, known.clone());
+                let nearest = problems.suggest(&client.vendor.text, known.clone());
                 let advice = if nearest.is_empty() {
                     format!("; there are: {}", known.clone().into_iter().collect::<Vec<_>>().join(", "))
                 } else {

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     document::{Value, write_duration},
     engine::client::Network,
-    problem::{Problems, did_you_mean},
+    problem::Problems,
 };
 
 use super::{configuration::Named, files, files::Files};
@@ -77,7 +77,7 @@ pub(super) fn choice<T: Copy>(value: &Value<'_>, choices: &[(&str, T)], problems
     }
     let words = choices.iter().map(|(word, _)| *word);
     let all: Vec<String> = words.clone().map(|word| format!("\"{word}\"")).collect();
-    let nearest = did_you_mean(text, words);
+    let nearest = problems.suggest(text, words);
     let advice = if nearest.is_empty() { format!("; write {}", all.join(" or ")) } else { nearest };
     value.error(problems, "unknown-word", format!("\"{}\" can't be \"{text}\"{advice}", value.path()));
     None

@@ -26,7 +26,7 @@ use crate::{
     clock::{Now, Wall},
     document::{Kind, Source, Table, Value, parse_duration},
     limits,
-    problem::{Place, Problems, did_you_mean},
+    problem::{Place, Problems},
 };
 
 use super::{
@@ -251,7 +251,7 @@ fn warn_unless_known(table: &Table<'_>, key: &'static str, text: &str, known: &[
     if known.contains(&text) {
         return;
     }
-    let nearest = did_you_mean(text, known.iter().copied());
+    let nearest = problems.suggest(text, known.iter().copied());
     let advice = if nearest.is_empty() { format!("; Intune says: {}", known.join(", ")) } else { nearest };
     if let Some(value) = table.ask(key) {
         value.warning(problems, "unknown-value", format!("\"{text}\" is no {key} that Intune reports{advice}"));
@@ -343,7 +343,7 @@ fn read_compliance(table: &Table<'_>, problems: &mut Problems) -> Option<Complia
     let state = Compliance::parse(text);
     // Microsoft's new states read as unknown; in a file such a word is a slip of the pen.
     if state == Compliance::Unknown && text != Compliance::Unknown.name() {
-        let nearest = did_you_mean(text, names());
+        let nearest = problems.suggest(text, names());
         let advice = if nearest.is_empty() { format!("; write one of: {}", all()) } else { nearest };
         value.error(problems, "unknown-state", format!("\"{text}\" is no compliance state{advice}"));
         return None;

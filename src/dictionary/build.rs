@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     limits,
-    problem::{Place, Problems, did_you_mean},
+    problem::{Place, Problems},
     radius::vendor::VendorFormat,
 };
 
@@ -342,7 +342,7 @@ impl Builder {
                 "there is no attribute \"{}\" for the value \"{}\"{}",
                 draft.attribute,
                 draft.name,
-                or_advice(suggest(&draft.attribute, self.attribute_names(), problems), "define it with ATTRIBUTE")
+                or_advice(problems.suggest(&draft.attribute, self.attribute_names()), "define it with ATTRIBUTE")
             );
             problems.error("unknown-attribute", place(), message);
             return None;
@@ -384,11 +384,6 @@ fn tell_override(old: &Origin, code: &'static str, place: Place, message: String
     } else {
         problems.warning(code, Some(place), message);
     }
-}
-
-/// The suggestion of the nearest name, as long as there are few problems: seeking it takes time.
-pub(super) fn suggest<'c>(wrong: &str, candidates: impl IntoIterator<Item = &'c str>, problems: &Problems) -> String {
-    if problems.iter().count() < limits::SUGGESTIONS_MAX { did_you_mean(wrong, candidates) } else { String::new() }
 }
 
 /// The suggestion, or the advice if there is no suggestion.

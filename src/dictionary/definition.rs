@@ -25,7 +25,7 @@ pub(super) fn attribute(
     let name = line.name(1, "the name of the attribute")?;
     let oid = line.field(2, "the number of the attribute")?;
     let type_field = line.field(3, "the type of the attribute")?;
-    let data_type = DataType::parse(type_field.text).ok_or_else(|| unknown_type(type_field))?;
+    let data_type = DataType::parse(type_field.text).ok_or_else(|| unknown_type(type_field, problems))?;
     let (flags, vendor) = flags(line, scope, builder)?;
     let mut path = path(oid, scope, vendor, builder)?;
     if flags.internal {
@@ -37,14 +37,14 @@ pub(super) fn attribute(
     Ok(())
 }
 
-fn unknown_type(field: Token<'_>) -> Mistake {
+fn unknown_type(field: Token<'_>, problems: &Problems) -> Mistake {
     let word = field.text.to_ascii_lowercase();
     let base = word.split('[').next().unwrap_or("");
     if VERSION_4_TYPES.contains(&base) || base == "bit" {
         return version_4(&field);
     }
     let words = DataType::WORDS.iter().map(|(word, _)| *word);
-    let advice = or_advice(did_you_mean(&word, words), "use string, integer, ipaddr, octets or another known one");
+    let advice = or_advice(problems.suggest(&word, words), "use string, integer, ipaddr, octets or another known one");
     (field.at, "unknown-type", format!("\"{}\" is no type{advice}", field.text))
 }
 

@@ -3,7 +3,7 @@
 //! Owns what is open at a line; the attributes inside are read in `definition`.
 
 use super::{
-    build::{Builder, or_advice, suggest},
+    build::{Builder, or_advice},
     line::{Line, Mistake, Token, prefixed, too_deep},
     path::{Path, Space},
     types::DataType,
@@ -77,7 +77,7 @@ fn carrier_of(parent: &str, builder: &Builder) -> Option<u8> {
 }
 
 fn unknown_vendor(name: Token<'_>, builder: &Builder, problems: &Problems) -> Mistake {
-    let advice = or_advice(suggest(name.text, builder.vendor_names(), problems), "define it with VENDOR before");
+    let advice = or_advice(problems.suggest(name.text, builder.vendor_names()), "define it with VENDOR before");
     (name.at, "unknown-vendor", format!("there is no vendor \"{}\"{advice}", name.text))
 }
 
@@ -114,7 +114,7 @@ pub(super) fn begin_tlv(
         }
         None => {
             let advice =
-                or_advice(suggest(name.text, builder.attribute_names(), problems), "define it with ATTRIBUTE before");
+                or_advice(problems.suggest(name.text, builder.attribute_names()), "define it with ATTRIBUTE before");
             Err((name.at, "unknown-attribute", format!("there is no attribute \"{}\"{advice}", name.text)))
         }
     }

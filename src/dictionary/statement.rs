@@ -12,7 +12,7 @@ use super::{
     types::parse_format,
 };
 use crate::{
-    problem::{Place, Problems, did_you_mean},
+    problem::{Place, Problems},
     radius::vendor::VendorFormat,
 };
 
@@ -52,7 +52,7 @@ pub(super) fn read(
         other if VERSION_4_KEYWORDS.contains(&other) => Err(version_4(keyword)),
         _ => {
             let advice =
-                or_advice(did_you_mean(keyword.text, KEYWORDS), "a line starts with ATTRIBUTE, VALUE or VENDOR");
+                or_advice(problems.suggest(keyword.text, KEYWORDS), "a line starts with ATTRIBUTE, VALUE or VENDOR");
             Err((keyword.at, "unknown-keyword", format!("\"{}\" is no keyword{advice}", keyword.text)))
         }
     };

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     document::{Kind, Table, Value},
     limits,
-    problem::{Problems, did_you_mean},
+    problem::Problems,
 };
 
 /// Reads a whole file.
@@ -118,7 +118,7 @@ fn state(table: &Table<'_>, problems: &mut Problems) -> State {
     let Some(value) = table.ask("state") else { return State::Enabled };
     let Some(text) = value.text(problems) else { return State::Enabled };
     STATES.into_iter().find(|state| state.name() == text).unwrap_or_else(|| {
-        let nearest = did_you_mean(text, STATES.map(State::name));
+        let nearest = problems.suggest(text, STATES.map(State::name));
         let advice =
             if nearest.is_empty() { "; write \"enabled\", \"disabled\" or \"monitor\"".into() } else { nearest };
         value.error(problems, "unknown-state", format!("there is no state \"{text}\"{advice}"));
@@ -322,7 +322,7 @@ fn unknown_entry(entry: &Value<'_>, problems: &mut Problems) -> bool {
         return false;
     }
     let known = Family::ALL.map(Family::name).into_iter().chain(["any", "all", "not", "condition"]);
-    let nearest = did_you_mean(key, known.clone());
+    let nearest = problems.suggest(key, known.clone());
     let advice =
         if nearest.is_empty() { format!("; there are: {}", known.collect::<Vec<_>>().join(", ")) } else { nearest };
     entry.error_at_key(problems, "unknown-fact", format!("a condition has no \"{key}\"{advice}"));
@@ -398,7 +398,7 @@ fn access(value: &Value<'_>, problems: &mut Problems) -> Option<Access> {
     let text = value.text(problems)?;
     let found = Access::ALL.into_iter().find(|access| access.name() == text);
     if found.is_none() {
-        let nearest = did_you_mean(text, Access::ALL.map(Access::name));
+        let nearest = problems.suggest(text, Access::ALL.map(Access::name));
         let advice = if nearest.is_empty() { "; write \"accept\", \"reject\" or \"ignore\"".into() } else { nearest };
         value.error(problems, "unknown-access", format!("there is no access \"{text}\"{advice}"));
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     document::{self, Value},
-    problem::{Problems, did_you_mean},
+    problem::Problems,
 };
 
 /// A literal and how it reads in an explanation.
@@ -109,7 +109,8 @@ pub fn number(subject: &Subject, value: &Value<'_>, problems: &mut Problems) -> 
         return None;
     };
     let Some(number) = attribute.value(text) else {
-        let advice = match attribute.nearest_value(text) {
+        let nearest = if problems.may_suggest() { attribute.nearest_value(text) } else { None };
+        let advice = match nearest {
             _ if text.parse::<u64>().is_ok() => format!("; a number stands without quotes: {text}"),
             Some(nearest) => format!("; did you mean \"{nearest}\"?"),
             None => format!("; there are for example {}", few_names(attribute.named_values().map(|(name, _)| name))),
@@ -218,7 +219,7 @@ fn word(subject: &Subject, words: &[&str], value: &Value<'_>, problems: &mut Pro
         return None;
     };
     let Some(at) = words.iter().position(|word| *word == text) else {
-        let nearest = did_you_mean(text, words.iter().copied());
+        let nearest = problems.suggest(text, words.iter().copied());
         let advice = if nearest.is_empty() { format!("; it is one of: {}", words.join(", ")) } else { nearest };
         value.error(problems, "unknown-word", format!("{} is never \"{text}\"{advice}", subject.name));
         return None;

@@ -12,7 +12,7 @@ use crate::{
     document::{Kind, Table, Value},
     limits,
     policy::text_place::place_in,
-    problem::{Place, Problems, did_you_mean},
+    problem::{Place, Problems},
 };
 
 /// One ACL.
@@ -85,10 +85,9 @@ impl Acls {
         self.by_name.values()
     }
 
-    /// `; did you mean "…"?` for the name that is most like `wrong`, or nothing.
-    #[must_use]
-    pub fn did_you_mean(&self, wrong: &str) -> String {
-        did_you_mean(wrong, self.by_name.keys().map(|name| &**name))
+    /// All their names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(|name| &**name)
     }
 }
 

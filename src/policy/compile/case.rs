@@ -15,7 +15,7 @@ use super::super::{
 use crate::{
     dictionary::{Attribute, Dictionary, list::Pair},
     document::{Kind, Value},
-    problem::{Problems, did_you_mean},
+    problem::Problems,
     radius::tag::Tag,
 };
 
@@ -105,7 +105,7 @@ impl CaseCompiler<'_> {
         {
             return Some((attribute, Some(tag)));
         }
-        let nearest = if self.problems.deserve_advice() { self.dictionary.nearest(name) } else { None };
+        let nearest = if self.problems.may_suggest() { self.dictionary.nearest(name) } else { None };
         let advice = match nearest {
             Some(nearest) => format!("; did you mean \"{nearest}\"?"),
             None => "; add it to dictionaries/, or write its number: \"Attr-26.9.1\"".to_owned(),
@@ -182,7 +182,7 @@ impl CaseCompiler<'_> {
         if known.contains(&name) {
             return Some(name.into());
         }
-        let nearest = did_you_mean(name, known.iter().copied());
+        let nearest = self.problems.suggest(name, known.iter().copied());
         let advice = if nearest.is_empty() { "; it may be disabled, or have another name".to_owned() } else { nearest };
         value.error(self.problems, "unknown-expectation", format!("there is no {what} \"{name}\"{advice}"));
         None

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     dictionary::Dictionary,
     document::{self, Value},
-    problem::{Problems, did_you_mean},
+    problem::Problems,
 };
 
 /// What the compilation of facts needs.
@@ -73,8 +73,8 @@ impl FactCompiler<'_, '_, '_> {
             return Some(Subject::of_row(row));
         }
         let all = catalogue::ROWS.iter().map(|row| row.name);
-        let nearest = did_you_mean(&name, all.clone().filter(|known| known.starts_with(draft.family)));
-        let nearest = if nearest.is_empty() { did_you_mean(&name, all.clone()) } else { nearest };
+        let nearest = self.problems.suggest(&name, all.clone().filter(|known| known.starts_with(draft.family)));
+        let nearest = if nearest.is_empty() { self.problems.suggest(&name, all.clone()) } else { nearest };
         let advice = if nearest.is_empty() {
             let family = format!("{}.", draft.family);
             let known: Vec<&str> = all.filter_map(|known| known.strip_prefix(&family)).collect();
@@ -104,7 +104,7 @@ impl FactCompiler<'_, '_, '_> {
             draft.value.error_at_key(self.problems, "internal-attribute", message);
             return None;
         }
-        let nearest = if self.problems.deserve_advice() { self.dictionary.nearest(name) } else { None };
+        let nearest = if self.problems.may_suggest() { self.dictionary.nearest(name) } else { None };
         let advice = match nearest {
             Some(nearest) if nearest.contains(['.', ':']) => format!("; did you mean \"{nearest}\" (with quotes)?"),
             Some(nearest) => format!("; did you mean \"{nearest}\"?"),
@@ -227,7 +227,7 @@ impl FactCompiler<'_, '_, '_> {
     fn find_operator(&mut self, subject: &Subject, entry: &Value<'_>) -> Option<Operator> {
         let key = entry.key();
         let Some(operator) = Operator::parse(key) else {
-            let nearest = did_you_mean(key, row::ROWS.iter().map(|row| row.name));
+            let nearest = self.problems.suggest(key, row::ROWS.iter().map(|row| row.name));
             let fitting: Vec<&str> = Operator::fitting(subject.kind).collect();
             let advice = match synonym(key) {
                 Some(right) => format!("; write {right}"),

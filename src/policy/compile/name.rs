@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::super::draft::Named;
-use crate::problem::{Place, Problems, did_you_mean};
+use crate::problem::{Place, Problems};
 
 /// Things by name, each with its place.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl<T> Names<T> {
     #[must_use]
     pub fn unknown(&self, name: &str, built_in: &[&str], problems: &Problems) -> String {
         let names = || self.known.keys().map(|name| &**name).chain(built_in.iter().copied());
-        let nearest = if problems.deserve_advice() { did_you_mean(name, names()) } else { String::new() };
+        let nearest = problems.suggest(name, names());
         let advice = if !nearest.is_empty() {
             nearest
         } else if names().next().is_none() {

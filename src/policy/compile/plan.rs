@@ -21,10 +21,7 @@ use super::{
     },
     result::PolicyResult,
 };
-use crate::{
-    dictionary::Dictionary,
-    problem::{Problems, did_you_mean},
-};
+use crate::{dictionary::Dictionary, problem::Problems};
 
 /// What is known of a client before any request.
 #[derive(Clone, Copy, Debug)]
@@ -46,18 +43,18 @@ pub struct References<'r> {
 }
 
 impl FactNames for References<'_> {
-    fn resolve(&mut self, name: &str) -> Result<FactId, String> {
+    fn resolve(&mut self, name: &str, problems: &Problems) -> Result<FactId, String> {
         let subject = match name.strip_prefix("radius.") {
             Some(attribute) => self.dictionary.resolve(attribute).map(Subject::of_attribute).ok_or_else(|| {
-                let advice =
-                    self.dictionary.nearest(attribute).map(|near| format!("; did you mean {{radius.{near}}}?"));
+                let near = if problems.may_suggest() { self.dictionary.nearest(attribute) } else { None };
+                let advice = near.map(|near| format!("; did you mean {{radius.{near}}}?"));
                 format!(
                     "unknown attribute \"{attribute}\"{}",
                     advice.unwrap_or_else(|| "; write {{ for a brace".into())
                 )
             })?,
             None => catalogue::find(name).map(Subject::of_row).ok_or_else(|| {
-                let nearest = did_you_mean(name, catalogue::ROWS.iter().map(|row| row.name));
+                let nearest = problems.suggest(name, catalogue::ROWS.iter().map(|row| row.name));
                 let advice = if nearest.is_empty() { "; write {{ for a brace".to_owned() } else { nearest };
                 format!("unknown fact \"{name}\"{advice}")
             })?,
@@ -94,7 +91,7 @@ pub fn plans(
         let mut of_result = Vec::with_capacity(vendors.len());
         for (number, vendor) in vendors.iter().enumerate() {
             let mut materials = Materials { dictionary: references.dictionary, acls, facts: references };
-            let mut ignored = Problems::new();
+            let mut ignored = Problems::unread();
             let told = if meetings.contains(&(ResultIndex(at), number)) { &mut *problems } else { &mut ignored };
             of_result.push(render(&result.profile, vendor, &mut materials, told));
         }

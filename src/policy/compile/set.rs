@@ -19,7 +19,7 @@ use crate::{
     dictionary::Dictionary,
     document::Value,
     limits,
-    problem::{Place, Problems, did_you_mean},
+    problem::{Place, Problems},
 };
 
 /// Methods that people know from other servers.
@@ -166,7 +166,7 @@ impl SetCompiler<'_, '_, '_> {
                     value.error(self.problems, "unknown-method", message);
                 }
                 None => {
-                    let nearest = did_you_mean(text, Method::NAMES.iter().copied());
+                    let nearest = self.problems.suggest(text, Method::NAMES.iter().copied());
                     let advice =
                         if nearest.is_empty() { format!("; there are: {}", Method::NAMES.join(", ")) } else { nearest };
                     value.error(self.problems, "unknown-method", format!("there is no method \"{text}\"{advice}"));
@@ -184,7 +184,7 @@ impl SetCompiler<'_, '_, '_> {
             if known.iter().any(|known| **known == *name) {
                 continue;
             }
-            let nearest = did_you_mean(name, known.iter().map(|known| &**known));
+            let nearest = self.problems.suggest(name, known.iter().map(|known| &**known));
             let advice = if !nearest.is_empty() {
                 nearest
             } else if known.is_empty() {

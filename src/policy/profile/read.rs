@@ -16,7 +16,7 @@ use crate::{
         template::{Piece, Template},
         text_place::place_in,
     },
-    problem::{Problems, did_you_mean},
+    problem::Problems,
 };
 
 const ACCESS: [Access; 3] = [Access::Accept, Access::Reject, Access::Ignore];
@@ -59,7 +59,7 @@ fn read_word<T: Copy>(
     let text = value.text(problems)?;
     let found = all.iter().copied().find(|word| name(*word) == text);
     if found.is_none() {
-        let nearest = did_you_mean(text, all.iter().map(|word| name(*word)));
+        let nearest = problems.suggest(text, all.iter().map(|word| name(*word)));
         let words: Vec<&str> = all.iter().map(|word| name(*word)).collect();
         let advice = if nearest.is_empty() { format!("; write one of: {}", words.join(", ")) } else { nearest };
         value.error(problems, "unknown-word", format!("\"{}\" can't be \"{text}\"{advice}", value.path()));
@@ -232,7 +232,7 @@ fn read_optional(table: &Table<'_>, problems: &mut Problems) -> BTreeSet<Setting
             }
             None => {
                 let names = || Setting::ALL.into_iter().map(Setting::name);
-                let nearest = did_you_mean(text, names());
+                let nearest = problems.suggest(text, names());
                 let all = names().collect::<Vec<_>>().join(", ");
                 let advice = if nearest.is_empty() { format!("; there are: {all}") } else { nearest };
                 value.error(problems, "unknown-word", format!("\"{text}\" is no setting that can be left out{advice}"));

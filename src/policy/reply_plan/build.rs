@@ -55,7 +55,7 @@ impl Content {
                 Piece::Text(text) => content.push_text(text),
                 Piece::Reference(reference) => {
                     let place = places.next();
-                    match facts.resolve(&reference.name) {
+                    match facts.resolve(&reference.name, problems) {
                         Ok(fact) => content.pieces.push(ContentPiece::Fact(fact, reference.name.clone())),
                         Err(message) => {
                             report_once(problems, "unknown-fact", place, message);
@@ -112,9 +112,9 @@ impl<'a> Build<'a> {
     }
 
     /// The attribute of this name.
-    pub(super) fn attribute(&self, name: &str) -> Result<Attribute, Refused> {
+    pub(super) fn attribute(&self, name: &str, problems: &Problems) -> Result<Attribute, Refused> {
         self.dictionary.resolve(name).ok_or_else(|| {
-            let near = self.dictionary.nearest(name);
+            let near = if problems.may_suggest() { self.dictionary.nearest(name) } else { None };
             let advice = near.map_or_else(
                 || "; look it up in dictionaries/, or add it there".to_owned(),
                 |near| format!("; did you mean \"{near}\"?"),

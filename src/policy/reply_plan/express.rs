@@ -53,7 +53,7 @@ impl Render<'_> {
     ) -> bool {
         let tag = self.profile.vlan_tag.as_ref().map_or(0, |tag| tag.value);
         for template in templates {
-            let attribute = match self.build.attribute(&template.name) {
+            let attribute = match self.build.attribute(&template.name, self.problems) {
                 Ok(attribute) => attribute,
                 Err(message) => {
                     report_once(self.problems, "unknown-attribute", Some(&template.place), message);

@@ -22,7 +22,7 @@ use crate::{
 pub(super) struct Names(Vec<String>);
 
 impl FactNames for Names {
-    fn resolve(&mut self, name: &str) -> Result<FactId, String> {
+    fn resolve(&mut self, name: &str, _problems: &Problems) -> Result<FactId, String> {
         if name.contains("complaint") {
             return Err(format!("unknown fact \"{name}\"; did you mean \"mdm.compliant\"?"));
         }

@@ -10,6 +10,7 @@ use super::summary::{Line, Summary};
 use crate::{
     limits::VALUE_OCTETS_MAX,
     policy::{acl::Download, decision::Access},
+    problem::Problems,
     radius::{
         buffer::PacketBuffer,
         error::Full,
@@ -121,7 +122,7 @@ pub trait FactNames {
     ///
     /// # Errors
     /// What is wrong with the name, and after a semicolon what to do.
-    fn resolve(&mut self, name: &str) -> Result<FactId, String>;
+    fn resolve(&mut self, name: &str, problems: &Problems) -> Result<FactId, String>;
 }
 
 /// Knows the facts of one request.

@@ -248,7 +248,7 @@ impl Render<'_> {
                 }
             },
         };
-        let attribute = match self.build.attribute(name) {
+        let attribute = match self.build.attribute(name, self.problems) {
             Ok(attribute) => attribute,
             Err(message) => return report_once(self.problems, "unknown-attribute", place, message),
         };

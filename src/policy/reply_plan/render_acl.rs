@@ -69,7 +69,7 @@ fn by_name(render: &mut Render<'_>, form: &NameForm) {
 fn find<'a>(render: &mut Render<'_>, name: &Placed<Box<str>>, acls: &'a Acls) -> Option<&'a Arc<Acl>> {
     let found = acls.find(&name.value);
     if found.is_none() {
-        let near = acls.did_you_mean(&name.value);
+        let near = render.problems.suggest(&name.value, acls.names());
         let advice = if near.is_empty() {
             format!("; write [acl.{}], or acl-form = \"name\" if it stands on the client", name.value)
         } else {
@@ -191,7 +191,7 @@ fn send_rules(render: &mut Render<'_>, template: &AttributeTemplate, form: &Inli
         let lines: Vec<&str> = rules.iter().map(|(line, _)| line.text.as_str()).collect();
         let sent = render
             .build
-            .attribute(&template.name)
+            .attribute(&template.name, render.problems)
             .and_then(|attribute| render.build.push_long(&attribute, &lines.join(&form.separator)));
         if let Err(message) = sent {
             let message = format!("profile \"{}\", vendor \"{}\": {message}", render.profile.name, render.vendor.name);

@@ -12,7 +12,7 @@ impl Vendor {
             let place = Some(template.place.clone());
             match dictionary.resolve(&template.name) {
                 None => {
-                    let near = dictionary.nearest(&template.name);
+                    let near = if problems.may_suggest() { dictionary.nearest(&template.name) } else { None };
                     let advice = near.map_or_else(
                         || "; look it up in dictionaries/, or add it there".to_owned(),
                         |near| format!("; did you mean \"{near}\"?"),

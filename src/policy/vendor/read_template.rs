@@ -9,7 +9,7 @@ use super::{
 use crate::{
     document::{Table, Value},
     policy::{template::Template, text_place::place_in},
-    problem::{Problems, did_you_mean},
+    problem::Problems,
 };
 
 /// Reads the list of templates behind `key`.
@@ -73,7 +73,7 @@ fn parse_template(
         let (name, format) = reference.name.split_once(':').unwrap_or((&reference.name, ""));
         let place = Some(place_in(value, skipped + reference.at));
         if !names.contains(&name) {
-            let near = did_you_mean(name, names.iter().copied());
+            let near = problems.suggest(name, names.iter().copied());
             let advice = match (near.is_empty(), names.is_empty()) {
                 (false, _) => near,
                 (true, true) => "; nothing is to be filled in here".to_owned(),

@@ -112,7 +112,7 @@ fn snapshot(directory: Arc<Directory>, clients: u32, shards: usize) -> Snapshot 
         identifiers: vec![IdentifierKind::CertificateSan, IdentifierKind::Attribute, IdentifierKind::Mac],
         device_id_attributes: dictionary.attribute("Cisco-AVPair").cloned().into_iter().collect(),
         grace_is_compliant: true,
-        enrolment_url: None,
+        cells: Arc::default(),
     };
     Snapshot {
         hash: "bench".into(),

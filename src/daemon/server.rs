@@ -32,7 +32,6 @@ use crate::{
     metrics::{
         engine::ShardCells,
         list,
-        mdm::ServerRegistry,
         packets::Packets,
         page::{Exposition, Page, Source},
         process::ProcessCells,
@@ -58,7 +57,6 @@ pub struct Server {
     lasting: Arc<Lasting>,
     shared: Arc<ArcSwap<Snapshot>>,
     switch: Arc<Switch>,
-    registry: Arc<ServerRegistry>,
     process: Arc<ProcessCells>,
     log: Log,
     readiness: Arc<Readiness>,
@@ -124,10 +122,9 @@ impl Server {
         process.set_configuration(&snapshot.hash, Vec::new());
         let shared = Arc::new(ArcSwap::from_pointee(snapshot));
         let switch = Arc::new(Switch::default());
-        let registry = Arc::new(ServerRegistry::default());
         let answers: Vec<Arc<dyn Answers>> =
             udp.mailboxes().iter().map(|mailbox| Arc::clone(mailbox) as Arc<dyn Answers>).collect();
-        let behind = start_worker(&configuration, &lasting, &registry, &answers, handle)
+        let behind = start_worker(&configuration, &lasting, &answers, handle)
             .map_err(|error| StartError::Other(error.to_string()))?;
         switch.swap(behind);
         let cells: Vec<Arc<ShardCells>> = (0..shards).map(|_| Arc::default()).collect();
@@ -153,7 +150,6 @@ impl Server {
             lasting,
             shared,
             switch,
-            registry,
             process,
             log,
             readiness,
@@ -185,7 +181,7 @@ impl Server {
         let sources: Vec<Box<dyn Source>> = vec![
             Box::new(packets),
             Box::new(hits),
-            Box::new(Arc::clone(&self.registry)),
+            Box::new(Arc::clone(&self.lasting.mdm)),
             Box::new(Arc::clone(&self.process)),
         ];
         let exposition = Arc::new(Exposition::new(sources));
@@ -241,7 +237,7 @@ impl Server {
         let (snapshot, configuration) = build(loaded, &self.lasting);
         let answers: Vec<Arc<dyn Answers>> =
             self.running.mailboxes().iter().map(|mailbox| Arc::clone(mailbox) as Arc<dyn Answers>).collect();
-        match start_worker(&configuration, &self.lasting, &self.registry, &answers, &self.handle) {
+        match start_worker(&configuration, &self.lasting, &answers, &self.handle) {
             Ok(behind) => {
                 if let Some(old) = self.switch.swap(behind) {
                     self.handle.spawn(async move { old.worker.clone().shutdown(OLD_WORKER_GRACE).await });
@@ -323,7 +319,6 @@ fn bind_pages(configuration: &Configuration, handle: &Handle) -> Result<Option<P
 fn start_worker(
     configuration: &Configuration,
     lasting: &Lasting,
-    registry: &ServerRegistry,
     answers: &[Arc<dyn Answers>],
     handle: &Handle,
 ) -> Result<Behind, MdmError> {
@@ -332,7 +327,7 @@ fn start_worker(
     for server in configuration.mdm.iter().filter(|server| server.settings.enabled) {
         let Some((index, directory)) = lasting.server(&server.settings.name) else { continue };
         places.push(index);
-        let metrics = registry.cells(&server.settings.name);
+        let metrics = lasting.mdm.cells(&server.settings.name);
         setups.push(ServerSetup { settings: server.settings.clone(), directory, metrics });
     }
     let of_shards: Arc<[ServerIndex]> = places.clone().into();

@@ -19,7 +19,7 @@ use crate::{
         snapshot::{IdentifierKind, MdmServer, Snapshot},
     },
     limits,
-    metrics::{cell::Counter, engine::ClientRegistry},
+    metrics::{cell::Counter, engine::ClientRegistry, mdm::ServerRegistry},
     policy::{decision::VendorIndex, facts::DeviceIdSource},
 };
 
@@ -32,6 +32,8 @@ pub struct Lasting {
     pub shards: usize,
     /// The counters of clients.
     pub clients: Arc<ClientRegistry>,
+    /// The counters of MDM servers.
+    pub mdm: Arc<ServerRegistry>,
     /// The directory of each MDM server by name, and the place that was given to it.
     servers: Mutex<HashMap<Box<str>, LastingServer>>,
 }
@@ -43,7 +45,7 @@ impl Lasting {
     /// Nothing yet.
     #[must_use]
     pub fn new(shards: usize) -> Self {
-        Self { shards, clients: Arc::new(ClientRegistry::new(shards)), servers: Mutex::default() }
+        Self { shards, clients: Arc::new(ClientRegistry::new(shards)), mdm: Arc::default(), servers: Mutex::default() }
     }
 
     /// The place and the directory of a server. They stay its own for as long as the process runs, so that an answer to
@@ -134,7 +136,7 @@ fn servers_of(configuration: &Configuration, dictionary: &Dictionary, lasting: &
                 identifiers: server.identifiers.iter().map(|source| kind_of(*source)).collect(),
                 device_id_attributes: attributes_of(server, dictionary),
                 grace_is_compliant: server.settings.grace_is_compliant,
-                enrolment_url: None,
+                cells: lasting.mdm.cells(&server.settings.name),
             })
         })
         .collect()

@@ -108,7 +108,7 @@ impl<'a> Case<'a> {
             },
             managed: (known.lookup == Lookup::NotFound).then_some(false),
             last_compliant: self.last_compliant(known, grace),
-            enrolment_url: server.and_then(|server| server.enrolment_url.as_deref()),
+            enrolment_url: known.enrolment_url.as_deref(),
             ..MdmFacts::default()
         };
         match &known.record {

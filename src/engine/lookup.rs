@@ -110,6 +110,8 @@ pub struct Known {
     pub key_source: Option<DeviceIdSource>,
     /// The question to ask behind the answer, because the record is about to be too old.
     pub refresh: Option<(ServerIndex, Key)>,
+    /// Where a user enrols a device, as the server told it.
+    pub enrolment_url: Option<Arc<str>>,
 }
 
 impl Known {
@@ -125,6 +127,7 @@ impl Known {
             key: None,
             key_source: None,
             refresh: None,
+            enrolment_url: None,
         }
     }
 
@@ -206,7 +209,9 @@ struct Met<'s> {
 impl Met<'_> {
     fn weigh(&self, told: &Told, knowledge: Knowledge) -> Weighed {
         match told {
-            Told::Record(record) => return Weighed::Settled(self.found(Arc::clone(record), Source::Live)),
+            Told::Record(record) => {
+                return Weighed::Settled(self.found(Arc::clone(record), source_of(record, Source::Live)));
+            }
             Told::No => return Weighed::No,
             Told::Ambiguous => return Weighed::Settled(self.known(Lookup::Ambiguous)),
             Told::Failed(failure) => return self.without_answer(*failure, knowledge),
@@ -214,7 +219,7 @@ impl Met<'_> {
         }
         match knowledge {
             Knowledge::Fresh { record, refresh } => {
-                let source = if record.origin == Origin::Sync { Source::Sync } else { Source::Fresh };
+                let source = source_of(&record, Source::Fresh);
                 let mut known = self.found(record, source);
                 known.refresh = refresh.then_some((self.server.index, self.key));
                 Weighed::Settled(known)
@@ -232,7 +237,10 @@ impl Met<'_> {
         match knowledge {
             Knowledge::Aged { record, servable: true } => Weighed::Settled(self.found(record, Source::Stale)),
             // Somebody else's question was answered meanwhile.
-            Knowledge::Fresh { record, .. } => Weighed::Settled(self.found(record, Source::Fresh)),
+            Knowledge::Fresh { record, .. } => {
+                let source = source_of(&record, Source::Fresh);
+                Weighed::Settled(self.found(record, source))
+            }
             Knowledge::Aged { record, servable: false } => Weighed::Failed(failure, Some(record)),
             Knowledge::NotRegistered => Weighed::No,
             Knowledge::Ambiguous => Weighed::Settled(self.known(Lookup::Ambiguous)),
@@ -246,6 +254,7 @@ impl Met<'_> {
             lookup,
             key: Some(self.key),
             key_source: Some(self.source),
+            enrolment_url: self.server.directory.enrolment_url(),
             ..Known::nothing()
         }
     }
@@ -265,6 +274,16 @@ impl Met<'_> {
             return self.known(Lookup::Ambiguous);
         }
         known
+    }
+}
+
+/// How an answer that may be used came. `otherwise`: for one that a lookup brought.
+const fn source_of(record: &DeviceRecord, otherwise: Source) -> Source {
+    match (record.origin, otherwise) {
+        // Also where somebody waited: what the guard gave them is the old answer.
+        (Origin::Held, _) => Source::Held,
+        (Origin::Sync, Source::Fresh) => Source::Sync,
+        _ => otherwise,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
         question::ServerIndex,
     },
     dictionary::{Attribute, Dictionary},
-    metrics::cell::Counter,
+    metrics::{cell::Counter, mdm::ServerCells},
     policy::{compiled::Policy, decision::SetIndex},
 };
 
@@ -75,8 +75,8 @@ pub struct MdmServer {
     pub device_id_attributes: Vec<Attribute>,
     /// Whether a device in its grace period counts as compliant.
     pub grace_is_compliant: bool,
-    /// Where a user enrols a device.
-    pub enrolment_url: Option<Box<str>>,
+    /// Where lookups are counted; all shards share it.
+    pub cells: Arc<ServerCells>,
 }
 
 /// Kinds of identities that can be looked up.

@@ -11,7 +11,7 @@ use crate::{
     limits,
     policy::{
         decision::{Access, Decision, Reason, SetIndex},
-        facts::Method,
+        facts::{Method, Source},
     },
     radius::{code::Code, packet::Packet},
 };
@@ -149,6 +149,7 @@ impl State {
         out: &mut dyn Outbox,
     ) {
         self.count_decision(pass, identity.method, decision, now);
+        count_lookup(pass, known);
         let waited = asked_at.map_or(Duration::ZERO, |at| now.mono.since(at));
         let mut line = Line {
             method: identity.method.name(),
@@ -229,6 +230,13 @@ impl State {
         {
             cell.increment_own();
         }
+    }
+}
+
+/// Counts what came of asking the server that settled a request.
+fn count_lookup(pass: Pass<'_>, known: &Known) {
+    if let Some(server) = known.server.and_then(|index| pass.snapshot.server(index)) {
+        server.cells.count_lookup(known.lookup.name(), known.source.map(Source::name));
     }
 }
 

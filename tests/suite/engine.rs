@@ -13,6 +13,7 @@ use radmit::{
         action::{Machine as _, Port},
         client::{MabPassword, MacFrom, MessageAuthenticatorMode},
     },
+    metrics::mdm::{RESULTS, SOURCES},
     radius::{code::Code, kind, packet::Packet, request::RequestBuffer, secret::Secret},
 };
 
@@ -113,6 +114,65 @@ fn an_old_record_is_asked_again_and_served_stale_when_nobody_answers() {
     let replies = world.advance(Duration::from_secs(2));
     assert_eq!(vlan_of(&replies[0]).as_deref(), Some("20"));
     assert_eq!(world.line(), "accept rule mab lookup=found source=stale rule=Compliant");
+}
+
+#[test]
+fn an_answer_that_the_guard_holds_says_so_whether_it_was_there_or_waited_for() {
+    let mut world = World::new();
+    let record = world.know(LAPTOP, Compliance::Compliant);
+    let held = world.directory.hold(&record).unwrap();
+    let request = world.mab(LAPTOP);
+    world.send(&request);
+    assert_eq!(world.line(), "accept rule mab lookup=found source=held rule=Compliant");
+
+    let mut world = World::new();
+    let request = world.mab(LAPTOP);
+    world.send(&request);
+    world.answer(SERVER, key(), Outcome::Found(held));
+    assert_eq!(world.line(), "accept rule mab lookup=found source=held rule=Compliant");
+}
+
+#[test]
+fn where_a_device_is_enrolled_is_a_fact_once_the_server_told_it() {
+    let mut world = World::with(Setting {
+        policy: r#"
+version = 1
+[policy-set]
+name = "All"
+rank = 10
+default = "deny"
+[[rule]]
+name = "Told"
+when = { mdm.registered = false, mdm.enrolment-url = "https://portal.example/enrol" }
+result = "permit"
+"#,
+        ..Setting::default()
+    });
+    let line = |world: &mut World| {
+        let request = world.mab(LAPTOP);
+        world.send(&request);
+        world.answer(SERVER, key(), Outcome::NotFound);
+        world.line()
+    };
+    assert_eq!(line(&mut world), "reject default mab lookup=not-found source=- rule=-");
+    world.directory.note_enrolment_url("https://portal.example/enrol");
+    assert_eq!(line(&mut world), "accept rule mab lookup=not-found source=- rule=Told");
+}
+
+#[test]
+fn lookups_are_counted_by_what_came_of_them_and_where_the_answer_was_from() {
+    let mut world = World::new();
+    world.know(LAPTOP, Compliance::Compliant);
+    let request = world.mab(LAPTOP);
+    world.send(&request);
+    *world.questions.refuse.lock().unwrap() = Some(Failure::Throttled);
+    let request = world.mab("a4c3f0778899");
+    world.send(&request);
+    let counted = |result: &str, source: &str| {
+        let place = |names: &[&str], name: &str| names.iter().position(|known| *known == name).unwrap();
+        world.mdm.lookups[place(&RESULTS, result)][place(&SOURCES, source)].value()
+    };
+    assert_eq!((counted("found", "fresh"), counted("throttled", "none"), counted("found", "live")), (1, 1, 0));
 }
 
 #[test]

@@ -26,6 +26,7 @@ use radmit::{
     metrics::{
         cell::Counter,
         engine::{ClientCells, ShardCells},
+        mdm::ServerCells,
     },
     radius::{code::Code, kind, packet::Packet, request::RequestBuffer, request::verify_reply, secret::Secret},
 };
@@ -45,6 +46,8 @@ pub(crate) struct World {
     pub(crate) shared: Arc<ArcSwap<Snapshot>>,
     pub(crate) events: Arc<Mutex<Vec<String>>>,
     pub(crate) cells: Arc<ShardCells>,
+    /// What is counted about all servers.
+    pub(crate) mdm: Arc<ServerCells>,
     pub(crate) sent: Sent,
     identifier: u8,
     setting: Setting,
@@ -180,7 +183,8 @@ impl World {
     pub(crate) fn with(setting: Setting) -> Self {
         let now = Now { mono: Mono::from_nanos(3_600_000_000_000), wall: Wall::from_secs(1_800_000_000) };
         let directory = Arc::new(Directory::new(Capacity { devices: 1_000, outside: 1_000 }));
-        let shared = Arc::new(ArcSwap::from_pointee(snapshot(&setting, &directory, &|_| {})));
+        let mdm = Arc::<ServerCells>::default();
+        let shared = Arc::new(ArcSwap::from_pointee(snapshot(&setting, &directory, &mdm, &|_| {})));
         let questions = Arc::new(ToyQuestions::default());
         let events = Arc::new(Mutex::new(Vec::new()));
         let cells = Arc::new(ShardCells::default());
@@ -193,7 +197,8 @@ impl World {
             seed: 7,
             room: setting.room,
         });
-        Self { now, engine, questions, directory, shared, events, cells, sent: Sent::default(), identifier: 0, setting }
+        let sent = Sent::default();
+        Self { now, engine, questions, directory, shared, events, cells, mdm, sent, identifier: 0, setting }
     }
 
     /// A MAC bypass as a switch sends it, with the next Identifier.
@@ -307,10 +312,15 @@ impl World {
 
 /// Swaps the configuration for one whose client was changed, as a reload would.
 pub(crate) fn swap_client(world: &World, change: impl Fn(&mut Client)) {
-    world.shared.store(Arc::new(snapshot(&world.setting, &world.directory, &change)));
+    world.shared.store(Arc::new(snapshot(&world.setting, &world.directory, &world.mdm, &change)));
 }
 
-fn snapshot(setting: &Setting, directory: &Arc<Directory>, change: &dyn Fn(&mut Client)) -> Snapshot {
+fn snapshot(
+    setting: &Setting,
+    directory: &Arc<Directory>,
+    mdm: &Arc<ServerCells>,
+    change: &dyn Fn(&mut Client),
+) -> Snapshot {
     static DICTIONARY: LazyLock<Arc<Dictionary>> = LazyLock::new(|| Arc::new(Dictionary::builtin().clone()));
     let names: Vec<Box<str>> = (0..setting.servers).map(|at| format!("mdm-{at}").into()).collect();
     let policy = policy_of(setting.policy, &names);
@@ -346,7 +356,7 @@ fn snapshot(setting: &Setting, directory: &Arc<Directory>, change: &dyn Fn(&mut 
             identifiers: vec![IdentifierKind::CertificateSan, IdentifierKind::Attribute, IdentifierKind::Mac],
             device_id_attributes: vec![Dictionary::builtin().attribute("Cisco-AVPair").unwrap().clone()],
             grace_is_compliant: true,
-            enrolment_url: None,
+            cells: Arc::clone(mdm),
         })
         .collect();
     Snapshot {

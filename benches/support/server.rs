@@ -77,6 +77,7 @@ impl Server {
         Engine::new(Parts {
             shard: u16::try_from(shard).expect("there are few"),
             shared: Arc::clone(&self.shared),
+            dialogues: Arc::new(radmit::engine::dialogue::Dialogues::new(radmit::eap::sessions::Bounds::default())),
             questions: Arc::clone(&self.asked) as Arc<dyn Questions>,
             events,
             cells: Arc::clone(&self.cells[shard]),
@@ -123,6 +124,7 @@ fn snapshot(directory: Arc<Directory>, clients: u32, shards: usize) -> Snapshot 
         policy,
         servers: vec![server],
         zone: TimeZone::UTC,
+        eap_tls: None,
         reject_delay: Duration::from_secs(1),
     }
 }
@@ -155,6 +157,7 @@ fn client(number: u32, policy: &Policy, shards: usize) -> (Client, Vec<Network>)
         trust_authorize_only: false,
         mab_password: MabPassword::Mac,
         mac_from: MacFrom::Either,
+        tls: radmit::eap::tls::context::TlsOptions::default(),
         decision_deadline: Duration::from_secs(3),
         cells: (0..shards).map(|_| ClientCells::default()).collect(),
     };

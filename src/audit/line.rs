@@ -8,7 +8,8 @@ use jiff::Timestamp;
 
 use crate::{
     clock::Wall,
-    engine::event::{AccountingEvent, DecisionEvent, DropEvent, Event, MdmEvent},
+    engine::event::{AccountingEvent, DecisionEvent, DialogueEvent, DropEvent, Event, MdmEvent},
+    policy::facts::CertificateFacts,
 };
 
 use super::{
@@ -92,6 +93,12 @@ fn write_decision(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
         line.grouped_hex(&id.octets(), LOWER, &[4, 6, 8, 10]);
     }
     optional(line, "device-id-source", event.device_id_source.map(str::as_bytes));
+    if let Some(certificate) = &event.certificate {
+        write_certificate(line, certificate);
+    }
+    if let Some(dialogue) = &event.dialogue {
+        write_dialogue(line, dialogue);
+    }
     if let Some(mdm) = &event.mdm {
         write_mdm(line, mdm);
     }
@@ -103,6 +110,7 @@ fn write_decision(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
     }
     member(line, "verdict", event.verdict);
     member(line, "reason", event.reason);
+    optional(line, "detail", event.detail.map(str::as_bytes));
     line.name("reply");
     line.json(if event.reply_json.is_empty() { "{}" } else { event.reply_json });
     if let Some(session) = event.session {
@@ -117,6 +125,35 @@ fn write_decision(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
         attributes::chosen(line, event.logged, &event.request);
         line.close(b"}");
     }
+}
+
+fn write_certificate(line: &mut Line<'_>, certificate: &CertificateFacts<'_>) {
+    line.name("certificate");
+    line.open(b"{");
+    optional(line, "subject-cn", certificate.subject_cn.map(str::as_bytes));
+    optional(line, "issuer-cn", certificate.issuer_cn.map(str::as_bytes));
+    member(line, "serial", certificate.serial);
+    for (name, list) in [("san-uri", certificate.san_uri), ("san-dns", certificate.san_dns)] {
+        if !list.is_empty() {
+            texts(line, name, list.iter().map(|text| &**text));
+        }
+    }
+    line.name("days-left");
+    line.json(&certificate.days_left.to_string());
+    line.close(b"}");
+}
+
+fn write_dialogue(line: &mut Line<'_>, dialogue: &DialogueEvent) {
+    line.name("eap");
+    line.open(b"{");
+    if let Some(version) = dialogue.tls {
+        member(line, "tls", version);
+        line.name("resumed");
+        line.json(if dialogue.resumed { "true" } else { "false" });
+    }
+    line.name("rounds");
+    line.number(dialogue.rounds);
+    line.close(b"}");
 }
 
 fn write_mdm(line: &mut Line<'_>, mdm: &MdmEvent<'_>) {
@@ -238,12 +275,15 @@ pub(super) mod tests {
                 age: Some(Duration::from_millis(1500)),
                 waited: Duration::ZERO,
             }),
+            certificate: None,
+            dialogue: None,
             policy_set: Some("Wired"),
             rule: Some("Registered & Compliant"),
             profiles,
             monitored: [None; 4],
             verdict: "accept",
             reason: "rule",
+            detail: None,
             reply_json: r#"{"vlan":"20"}"#,
             session: Some([0xab; 16]),
             latency: Duration::from_micros(321),

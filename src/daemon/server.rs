@@ -133,6 +133,7 @@ impl Server {
             machines.push(Box::new(Engine::new(Parts {
                 shard,
                 shared: Arc::clone(&shared),
+                dialogues: Arc::clone(&lasting.dialogues),
                 questions: Arc::clone(&switch) as Arc<dyn Questions>,
                 events,
                 cells: Arc::clone(cells),

@@ -14,8 +14,10 @@ use crate::{
         question::ServerIndex,
     },
     dictionary::{Attribute, Dictionary},
+    eap::{sessions::Bounds, tls::context::TlsOptions},
     engine::{
         client::{Client, Clients},
+        dialogue::Dialogues,
         snapshot::{IdentifierKind, MdmServer, Snapshot},
     },
     limits,
@@ -32,6 +34,8 @@ pub struct Lasting {
     pub shards: usize,
     /// The counters of clients.
     pub clients: Arc<ClientRegistry>,
+    /// The EAP conversations. Each keeps the configuration that it began under.
+    pub dialogues: Arc<Dialogues>,
     /// The counters of MDM servers.
     pub mdm: Arc<ServerRegistry>,
     /// The directory of each MDM server by name, and the place that was given to it.
@@ -45,7 +49,13 @@ impl Lasting {
     /// Nothing yet.
     #[must_use]
     pub fn new(shards: usize) -> Self {
-        Self { shards, clients: Arc::new(ClientRegistry::new(shards)), mdm: Arc::default(), servers: Mutex::default() }
+        Self {
+            shards,
+            clients: Arc::new(ClientRegistry::new(shards)),
+            dialogues: Arc::new(Dialogues::new(Bounds::default())),
+            mdm: Arc::default(),
+            servers: Mutex::default(),
+        }
     }
 
     /// The place and the directory of a server. They stay its own for as long as the process runs, so that an answer to
@@ -99,6 +109,7 @@ pub fn build(loaded: Loaded, lasting: &Lasting) -> (Snapshot, Configuration) {
                 trust_authorize_only: client.trust_authorize_only,
                 mab_password: client.mab_password,
                 mac_from: client.mac_from,
+                tls: TlsOptions::default(),
                 decision_deadline: client.decision_deadline,
                 cells,
             };
@@ -114,6 +125,7 @@ pub fn build(loaded: Loaded, lasting: &Lasting) -> (Snapshot, Configuration) {
         servers,
         servers_of_sets,
         zone: configuration.server.zone.clone(),
+        eap_tls: None,
         reject_delay: configuration.server.reject_delay,
         rule_hits: (0..lasting.shards).map(|_| (0..rules).map(|_| Counter::default()).collect()).collect(),
     };

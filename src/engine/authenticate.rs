@@ -1,7 +1,7 @@
 //! Who is asking, and may they ask at all: MAC bypass, Authorize-Only, and everything that is rejected before policy.
 //!
-//! Owns the classification of Access-Requests and the check of a MAC bypass's password. EAP conversations are not held
-//! here; without them every EAP request is answered with EAP-Failure.
+//! Owns the classification of Access-Requests without EAP, and the check of a MAC bypass's password, that of EAP-MD5 too.
+//! EAP conversations are held in `converse`.
 
 use crate::{
     device::identifier::MacAddress,
@@ -38,9 +38,6 @@ pub enum Authenticated {
 #[must_use]
 pub fn authenticate(admitted: &Admitted<'_>, client: &Client) -> Authenticated {
     let packet = &admitted.packet;
-    if packet.has(kind::EAP_MESSAGE) {
-        return reject(RejectReason::EapNotOffered, "eap", None);
-    }
     let method = credential_name(packet);
     if packet.has_two_credentials() {
         return reject(RejectReason::TwoCredentials, method, None);
@@ -148,6 +145,35 @@ impl Macs {
                 Choice::Bypass(self.calling_station)
             }
             MacFrom::UserName | MacFrom::CallingStationId => Choice::Person,
+        }
+    }
+}
+
+/// The device of a MAC bypass inside of EAP-MD5, whose User-Name and identity are its MAC.
+///
+/// `identity`: what the device calls itself in EAP. `matches`: whether it answered with this password.
+///
+/// # Errors
+/// Why it is rejected, and the MAC as far as it is known.
+pub fn eap_md5_device(
+    packet: &Packet<'_>,
+    client: &Client,
+    identity: &[u8],
+    matches: impl Fn(&[u8]) -> bool,
+) -> Result<Identity, (RejectReason, Option<MacAddress>)> {
+    let macs = Macs::read(packet);
+    let service_type = packet.first(kind::SERVICE_TYPE).and_then(integer);
+    match macs.choose(client.mac_from, service_type == Some(CALL_CHECK)) {
+        Choice::Mismatch => Err((RejectReason::MacMismatch, macs.user_name)),
+        Choice::Person => Err((RejectReason::NoPasswordUsers, None)),
+        Choice::Bypass(mac) => {
+            let user_name = packet.first(kind::USER_NAME).unwrap_or(identity);
+            let is_mac = matches!(client.mab_password, MabPassword::Mac)
+                && mac.is_some_and(|mac| is_some_spelling(mac, &matches));
+            if !is_mac && !is_right(client, mac, user_name, matches) {
+                return Err((RejectReason::MabPassword, mac));
+            }
+            Ok(Identity { method: Method::EapMd5, mac, device_ids: DeviceIds::default(), medium: medium_of(packet) })
         }
     }
 }

@@ -11,7 +11,9 @@ use std::{
 
 use hashbrown::HashMap;
 
-use crate::{metrics::engine::ClientCells, policy::decision::VendorIndex, radius::secret::Secret};
+use crate::{
+    eap::tls::context::TlsOptions, metrics::engine::ClientCells, policy::decision::VendorIndex, radius::secret::Secret,
+};
 
 /// One client as the packet path needs it.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub struct Client {
     pub mab_password: MabPassword,
     /// Which attribute names the MAC.
     pub mac_from: MacFrom,
+    /// What its devices can do in EAP-TLS.
+    pub tls: TlsOptions,
     /// When an answer must have left.
     pub decision_deadline: Duration,
     /// Its counters, one set for each shard.
@@ -207,6 +211,7 @@ pub(super) mod tests {
             trust_authorize_only: false,
             mab_password: MabPassword::Mac,
             mac_from: MacFrom::Either,
+            tls: TlsOptions::default(),
             decision_deadline: Duration::from_secs(2),
             cells: Arc::new([ClientCells::default()]),
         }

@@ -5,6 +5,7 @@
 use crate::{
     clock::Now,
     device::record::{Compliance, DeviceRecord},
+    eap::tls::evidence::Evidence,
     policy::{
         decision::{Decision, SetIndex},
         facts::{self, ClientFacts, Facts, IdentityFacts, Lookup, MdmFacts, Method, SessionFacts},
@@ -16,6 +17,7 @@ use crate::{
 use super::{
     action::Peer,
     client::Client,
+    dialogue::certificate_facts,
     identity::Identity,
     lookup::{Known, medium_fact},
     snapshot::Snapshot,
@@ -36,6 +38,8 @@ pub struct Case<'a> {
     pub client: &'a Client,
     /// Who the device is.
     pub identity: &'a Identity,
+    /// Its verified certificate.
+    pub evidence: Option<&'a Evidence>,
 }
 
 impl<'a> Case<'a> {
@@ -72,7 +76,7 @@ impl<'a> Case<'a> {
                 nas_port: request::nas_port(&self.packet),
             },
             identity: self.identity_facts(known),
-            certificate: None,
+            certificate: self.evidence.map(|evidence| certificate_facts(evidence, self.now.wall)),
             mdm: self.mdm_facts(known),
             now: self.now,
             zone: &self.snapshot.zone,

@@ -8,6 +8,7 @@ use crate::{
     clock::Now,
     device::identifier::{Guid, MacAddress},
     dictionary::Dictionary,
+    policy::facts::CertificateFacts,
     radius::packet::Packet,
 };
 
@@ -57,6 +58,10 @@ pub struct DecisionEvent<'a> {
     pub device_id: Option<Guid>,
     /// Where the identity that was looked up came from.
     pub device_id_source: Option<&'static str>,
+    /// The device's certificate, once it was verified.
+    pub certificate: Option<CertificateFacts<'a>>,
+    /// The EAP conversation that ended.
+    pub dialogue: Option<DialogueEvent>,
     /// What device management said; absent if policy was not asked.
     pub mdm: Option<MdmEvent<'a>>,
     /// The set that was chosen.
@@ -71,6 +76,8 @@ pub struct DecisionEvent<'a> {
     pub verdict: &'static str,
     /// Why, by name.
     pub reason: &'static str,
+    /// What an admin should know beyond the reason.
+    pub detail: Option<&'a str>,
     /// What the reply carries, as a JSON object made when the policy was loaded.
     pub reply_json: &'a str,
     /// The session id that Class carries.
@@ -83,6 +90,17 @@ pub struct DecisionEvent<'a> {
     pub logged: &'a [crate::dictionary::Attribute],
     /// Their names.
     pub dictionary: &'a Dictionary,
+}
+
+/// An EAP conversation that ended, for a decision's line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DialogueEvent {
+    /// The version of TLS, once the handshake succeeded.
+    pub tls: Option<&'static str>,
+    /// Whether an earlier session was resumed.
+    pub resumed: bool,
+    /// Requests that were sent.
+    pub rounds: u16,
 }
 
 /// What device management said, for a decision's line.

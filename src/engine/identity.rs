@@ -79,6 +79,11 @@ impl DeviceIds {
         self.more = true;
     }
 
+    /// Notes that there are ids which can't be kept.
+    pub const fn note_more(&mut self) {
+        self.more = true;
+    }
+
     /// Whether the request carries any device id.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

@@ -1,6 +1,6 @@
 //! One request in, one action out: the heart of radmit, without sockets, clocks or `async`.
 //!
-//! Owns admission, the duplicate table, authentication by MAC bypass, parked requests, the choice of the reply and its
+//! Owns admission, the duplicate table, authentication by MAC bypass and EAP, parked requests, the choice of the reply and its
 //! octets. It doesn't receive or send (`udp`), ask the cloud (`mdm`), judge (`policy`) or write logs (`audit`).
 //!
 //! ```text
@@ -14,8 +14,10 @@ pub mod admit;
 pub mod authenticate;
 pub mod chance;
 pub mod client;
+mod converse;
 pub mod decide;
 pub mod delayed;
+pub mod dialogue;
 pub mod drops;
 pub mod duplicate;
 pub mod event;

@@ -14,7 +14,10 @@ use crate::{
     policy::decision::SetIndex,
 };
 
-use super::{action::Peer, client::Client, duplicate::Ticket, identity::Identity, lookup::Pursuit, snapshot::Snapshot};
+use super::{
+    action::Peer, client::Client, dialogue::Talk, duplicate::Ticket, identity::Identity, lookup::Pursuit,
+    snapshot::Snapshot,
+};
 
 /// A request that waits.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct Parked {
     pub ticket: Ticket,
     /// Who the device is.
     pub identity: Identity,
+    /// The EAP conversation that it belongs to.
+    pub talk: Option<Box<Talk>>,
     /// The policy set that was chosen.
     pub set: SetIndex,
     /// How far the lookup has come.

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use crate::{device::question::Questions, limits, metrics::engine::ShardCells};
 
-use super::{event::EventSink, snapshot::Snapshot};
+use super::{dialogue::Dialogues, event::EventSink, snapshot::Snapshot};
 
 /// What an engine needs beside its configuration.
 pub struct Parts {
@@ -16,6 +16,8 @@ pub struct Parts {
     pub shard: u16,
     /// Where the configuration is swapped.
     pub shared: Arc<ArcSwap<Snapshot>>,
+    /// The EAP conversations of all shards.
+    pub dialogues: Arc<Dialogues>,
     /// Where questions go.
     pub questions: Arc<dyn Questions>,
     /// Where events go.

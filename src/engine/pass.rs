@@ -4,11 +4,19 @@
 
 use std::sync::Arc;
 
-use crate::{clock::Now, policy::decision::SetIndex, radius::packet::Packet};
+use crate::{clock::Now, eap::tls::evidence::Evidence, policy::decision::SetIndex, radius::packet::Packet};
 
 use super::{
-    action::Peer, client::Client, decide::Case, duplicate::Ticket, identity::Identity, lookup::Pursuit, parked::Parked,
-    reply::Draft, snapshot::Snapshot,
+    action::Peer,
+    client::Client,
+    decide::Case,
+    dialogue::Talk,
+    duplicate::Ticket,
+    identity::Identity,
+    lookup::Pursuit,
+    parked::Parked,
+    reply::{Draft, EapPart},
+    snapshot::Snapshot,
 };
 
 /// One Access-Request on its way: what was settled when it came.
@@ -23,18 +31,22 @@ pub(super) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn case<'i>(&self, now: Now, identity: &'i Identity) -> Case<'i>
+    pub(super) fn case<'i>(&self, now: Now, identity: &'i Identity, evidence: Option<&'i Evidence>) -> Case<'i>
     where
         'a: 'i,
     {
-        Case { now, snapshot: self.snapshot, packet: self.packet, peer: self.peer, client: self.client, identity }
+        let Self { snapshot, packet, peer, client, .. } = *self;
+        Case { now, snapshot, packet, peer, client, identity, evidence }
     }
 
-    pub(super) fn draft(&self) -> Draft<'a> {
-        Draft { packet: self.packet, client: self.client }
+    pub(super) fn draft<'e>(&self, eap: EapPart<'e>) -> Draft<'e>
+    where
+        'a: 'e,
+    {
+        Draft { packet: self.packet, client: self.client, eap }
     }
 
-    pub(super) fn park(&self, identity: Identity, set: SetIndex, pursuit: Pursuit) -> Parked {
+    pub(super) fn park(&self, identity: Identity, talk: Option<Box<Talk>>, set: SetIndex, pursuit: Pursuit) -> Parked {
         Parked {
             octets: self.packet.octets().to_vec(),
             peer: self.peer,
@@ -43,6 +55,7 @@ impl<'a> Pass<'a> {
             arrived: self.arrived,
             ticket: self.ticket,
             identity,
+            talk,
             set,
             pursuit,
         }

@@ -10,6 +10,7 @@ use std::{
 use crate::{
     clock::Now,
     device::identifier::MacAddress,
+    eap::{self, tls::evidence::Evidence},
     policy::{
         decision::{Access, Decision},
         facts::{Lookup, NasPort},
@@ -22,7 +23,8 @@ use super::{
     action::Peer,
     client::Client,
     decide::compliance_fact,
-    event::{DecisionEvent, Event, EventSink, MdmEvent, RejectReason},
+    dialogue::certificate_facts,
+    event::{DecisionEvent, DialogueEvent, Event, EventSink, MdmEvent, RejectReason},
     identity::integer,
     lookup::Known,
     snapshot::Snapshot,
@@ -35,6 +37,10 @@ pub(super) enum Outcome<'a> {
     Decided(&'a Decision),
     /// It was rejected without policy.
     Refused(RejectReason),
+    /// Its EAP conversation ended without policy.
+    Ended(eap::reason::Reason),
+    /// Its device fell silent in the middle of an EAP conversation; nothing was answered.
+    Stalled,
 }
 
 /// What is known about a request when it is answered.
@@ -54,6 +60,12 @@ pub(super) struct Line<'a> {
     pub waited: Duration,
     /// The session id that Class carries.
     pub session: Option<[u8; 16]>,
+    /// The device's certificate, once it was verified.
+    pub evidence: Option<&'a Evidence>,
+    /// The EAP conversation.
+    pub dialogue: Option<DialogueEvent>,
+    /// What an admin should know beyond the reason.
+    pub detail: Option<&'a str>,
 }
 
 impl<'a> Line<'a> {
@@ -68,6 +80,9 @@ impl<'a> Line<'a> {
             known: None,
             waited: Duration::ZERO,
             session: None,
+            evidence: None,
+            dialogue: None,
+            detail: None,
         }
     }
 
@@ -84,12 +99,14 @@ impl<'a> Line<'a> {
         let mut digits = [0; 10];
         let decision = match self.outcome {
             Outcome::Decided(decision) => Some(decision),
-            Outcome::Refused(_) => None,
+            Outcome::Refused(_) | Outcome::Ended(_) | Outcome::Stalled => None,
         };
         let policy = &snapshot.policy;
         let (verdict, reason) = match self.outcome {
             Outcome::Decided(decision) => (decision.access.name(), decision.reason.name()),
             Outcome::Refused(reason) => (Access::Reject.name(), reason.label()),
+            Outcome::Ended(reason) => (Access::Reject.name(), reason.label()),
+            Outcome::Stalled => (Access::Ignore.name(), "eap-stalled"),
         };
         let mut monitored = [None; 4];
         for (place, rule) in monitored.iter_mut().zip(decision.map_or(&[][..], |decision| decision.monitored.rules())) {
@@ -110,6 +127,8 @@ impl<'a> Line<'a> {
             mac: self.mac,
             device_id: self.known.and_then(Known::device_id),
             device_id_source: self.known.and_then(|known| known.key_source).map(|source| source.name()),
+            certificate: self.evidence.map(|evidence| certificate_facts(evidence, now.wall)),
+            dialogue: self.dialogue,
             mdm: self.known.map(|known| self.mdm(snapshot, known, now)),
             policy_set: decision.and_then(|decision| policy.set(decision.set?)).map(|set| &*set.name),
             rule: decision.and_then(|decision| policy.rule(decision.rule?)).map(|rule| &*rule.name),
@@ -119,6 +138,7 @@ impl<'a> Line<'a> {
             monitored,
             verdict,
             reason,
+            detail: self.detail,
             reply_json: decision
                 .filter(|decision| decision.access != Access::Ignore)
                 .map_or("{}", |decision| policy.reply_json(decision.result, client.vendor)),

@@ -4,8 +4,16 @@
 //! for a vendor was settled when the policy was loaded.
 
 use crate::{
+    eap::tls::keys::Keys,
     policy::reply_plan::{FactSource, Occasion, ReplyPlan},
-    radius::{code::Code, error::Full, hidden::Salt, kind, packet::Packet, reply::ReplyBuffer},
+    radius::{
+        code::Code,
+        error::Full,
+        hidden::{HiddenBuffer, Salt, hide_salted},
+        kind,
+        packet::Packet,
+        reply::ReplyBuffer,
+    },
 };
 
 use super::client::Client;
@@ -17,7 +25,27 @@ pub struct Draft<'a> {
     pub packet: Packet<'a>,
     /// The client.
     pub client: &'a Client,
+    /// What a request with EAP gets beside that.
+    pub eap: EapPart<'a>,
 }
+
+/// What the reply to a request with EAP carries of the conversation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EapPart<'a> {
+    /// The EAP packet; without one an EAP-Failure for the packet of the request.
+    pub packet: Option<&'a [u8]>,
+    /// The keys of the session, for the client.
+    pub keys: Option<&'a Keys>,
+}
+
+/// The vendor of MS-MPPE-Send-Key (16) and MS-MPPE-Recv-Key (17).
+///
+/// Source: RFC 2548 sections 2.4.2 and 2.4.3.
+const MICROSOFT: [u8; 4] = 311_u32.to_be_bytes();
+/// "Invalid EAP Packet (Ignored)".
+///
+/// Source: RFC 3579 section 2.6.3.
+const INVALID_EAP_PACKET: u32 = 202;
 
 impl Draft<'_> {
     /// Writes an Access-Accept with what the profile says, or an Access-Reject with its Reply-Message.
@@ -42,7 +70,11 @@ impl Draft<'_> {
             secret: &self.client.secret,
             salt: Salt::new(salt),
         };
-        plan.write(out, &occasion)?;
+        self.write_eap(out)?;
+        let salt = plan.write(out, &occasion)?;
+        if let Some(keys) = self.eap.keys {
+            self.write_keys(out, keys, salt)?;
+        }
         if let Some(session) = session {
             out.push(kind::CLASS, session)?;
         }
@@ -55,16 +87,67 @@ impl Draft<'_> {
     /// [`Full`] if not even Proxy-State fits; then there is no answer.
     pub fn write_bare_reject(&self, out: &mut ReplyBuffer) -> Result<(), Full> {
         out.start(Code::ACCESS_REJECT, self.packet.identifier());
-        if self.packet.has(kind::EAP_MESSAGE) {
-            match self.packet.first(kind::EAP_MESSAGE) {
-                // The peer sent an EAP-Request, which only a server may: a Nak tells it so (RFC 3579 section 2.6.2).
-                Some([1, identifier, ..]) => out.push(kind::EAP_MESSAGE, &[2, *identifier, 0, 6, 3, 0])?,
-                Some([_, identifier, ..]) => out.push(kind::EAP_MESSAGE, &[4, *identifier, 0, 4])?,
-                // EAP-Start or a cut header: there is no Identifier to repeat.
-                _ => out.push(kind::EAP_MESSAGE, &[4, 0, 0, 4])?,
-            }
+        self.write_eap(out)?;
+        self.echo_proxy_state(out)
+    }
+
+    /// Writes an Access-Challenge with the EAP packet. `is_repeat`: it repeats the last request because what came was not
+    /// usable.
+    ///
+    /// Source: RFC 3579 sections 2.2 and 2.6.3.
+    ///
+    /// # Errors
+    /// [`Full`] if Proxy-State leaves no room.
+    pub fn write_challenge(&self, out: &mut ReplyBuffer, state: &[u8], is_repeat: bool) -> Result<(), Full> {
+        out.start(Code::ACCESS_CHALLENGE, self.packet.identifier());
+        self.write_eap(out)?;
+        out.push(kind::STATE, state)?;
+        if is_repeat {
+            out.push_u32(kind::ERROR_CAUSE, INVALID_EAP_PACKET)?;
         }
         self.echo_proxy_state(out)
+    }
+
+    /// The EAP packet of a reply to an EAP request, which none may lack (RFC 3579 section 2.6.2).
+    fn write_eap(&self, out: &mut ReplyBuffer) -> Result<(), Full> {
+        if let Some(packet) = self.eap.packet {
+            return out.push_long(kind::EAP_MESSAGE, packet);
+        }
+        if !self.packet.has(kind::EAP_MESSAGE) {
+            return Ok(());
+        }
+        match self.packet.first(kind::EAP_MESSAGE) {
+            // The peer sent an EAP-Request, which only a server may: a Nak tells it so (RFC 3579 section 2.6.2).
+            Some([1, identifier, ..]) => out.push(kind::EAP_MESSAGE, &[2, *identifier, 0, 6, 3, 0]),
+            Some([_, identifier, ..]) => out.push(kind::EAP_MESSAGE, &[4, *identifier, 0, 4]),
+            // EAP-Start or a cut header: there is no Identifier to repeat.
+            _ => out.push(kind::EAP_MESSAGE, &[4, 0, 0, 4]),
+        }
+    }
+
+    /// The keys for the client, hidden, and the session's id where the request asks for it.
+    ///
+    /// Source: RFC 2548 section 2.4, RFC 5216 section 2.3; RFC 7268 section 2.2 (EAP-Key-Name).
+    fn write_keys(&self, out: &mut ReplyBuffer, keys: &Keys, salt: Salt) -> Result<(), Full> {
+        const SEND_KEY: u8 = 16;
+        const RECV_KEY: u8 = 17;
+        let salts = [salt, salt.next()];
+        for ((number, key), salt) in
+            [(SEND_KEY, keys.send_key()), (RECV_KEY, keys.receive_key())].into_iter().zip(salts)
+        {
+            let mut room: HiddenBuffer = [0; 253];
+            let hidden = hide_salted(key, salt, self.packet.authenticator(), &self.client.secret, &mut room)?;
+            let mut attribute = Vec::with_capacity(6 + hidden.len());
+            attribute.extend_from_slice(&MICROSOFT);
+            // Each vendor attribute's length counts its own two octets.
+            attribute.extend_from_slice(&[number, u8::try_from(hidden.len() + 2).map_err(|_| Full::ValueTooLong)?]);
+            attribute.extend_from_slice(hidden);
+            out.push(kind::VENDOR_SPECIFIC, &attribute)?;
+        }
+        match keys.session_id() {
+            Some(id) if self.packet.has(kind::EAP_KEY_NAME) => out.push(kind::EAP_KEY_NAME, id),
+            _ => Ok(()),
+        }
     }
 
     /// Copies every Proxy-State, unmodified and in order (RFC 2865 section 5.33).

@@ -13,6 +13,7 @@ use crate::{
         question::ServerIndex,
     },
     dictionary::{Attribute, Dictionary},
+    eap::tls::context::TlsContext,
     metrics::{cell::Counter, mdm::ServerCells},
     policy::{compiled::Policy, decision::SetIndex},
 };
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub servers_of_sets: Vec<Box<[usize]>>,
     /// The server's time zone.
     pub zone: TimeZone,
+    /// EAP-TLS, if it is offered.
+    pub eap_tls: Option<EapTls>,
     /// How long a reject is delayed.
     pub reject_delay: Duration,
     /// For each shard, how often each rule decided.
@@ -54,6 +57,17 @@ impl Snapshot {
     pub fn server(&self, index: ServerIndex) -> Option<&MdmServer> {
         self.servers.iter().find(|server| server.index == index)
     }
+}
+
+/// `[eap-tls]` for the packet path.
+#[derive(Clone, Debug)]
+pub struct EapTls {
+    /// Our certificate, whom we trust.
+    pub context: Arc<TlsContext>,
+    /// The longest EAP packet, in octets; a client's Framed-MTU can make it shorter.
+    pub fragment_size: usize,
+    /// Common names of the authorities whose certificates may name a device id; without any all may.
+    pub device_id_issuers: Box<[Box<str>]>,
 }
 
 /// One MDM server as the packet path needs it.

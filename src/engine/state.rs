@@ -21,6 +21,7 @@ use super::{
     chance::Chance,
     client::Client,
     delayed::{Delayed, DelayedRejects},
+    dialogue::Dialogues,
     drops::{DropLog, Dropped},
     duplicate::{DuplicateTable, RequestKey, Seen},
     event::{AccountingEvent, DropReason, Event, EventSink},
@@ -41,6 +42,8 @@ pub(super) struct State {
     pub(super) buffer: ReplyBuffer,
     pub(super) chance: Chance,
     sessions: u64,
+    pub(super) dialogues: Arc<Dialogues>,
+    pub(super) next_sweep: Mono,
     pub(super) questions: Arc<dyn Questions>,
     pub(super) events: Box<dyn EventSink>,
     pub(super) cells: Arc<ShardCells>,
@@ -59,6 +62,8 @@ impl State {
             buffer: ReplyBuffer::new(),
             sessions: chance.next(),
             chance,
+            dialogues: parts.dialogues,
+            next_sweep: Mono::default(),
             questions: parts.questions,
             events: parts.events,
             cells: parts.cells,
@@ -218,6 +223,7 @@ impl State {
             self.release(delayed, out);
         }
         self.drops.tell_if_due(now, &mut *self.events);
+        self.sweep_dialogues(now);
     }
 
     fn release(&mut self, delayed: Delayed, out: &mut dyn Outbox) {
@@ -238,7 +244,8 @@ impl State {
     pub(super) fn wake_at(&self) -> Mono {
         let parked = self.parked.wake_at().unwrap_or(Mono::NEVER);
         let delayed = self.delayed.next_due().unwrap_or(Mono::NEVER);
-        parked.min(delayed).min(self.drops.wake_at().unwrap_or(Mono::NEVER))
+        let sweep = if self.shard == 0 && self.dialogues.count() > 0 { self.next_sweep } else { Mono::NEVER };
+        parked.min(delayed).min(sweep).min(self.drops.wake_at().unwrap_or(Mono::NEVER))
     }
 
     /// A session id that no other shard and no earlier run gives: random once, then counted.

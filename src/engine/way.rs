@@ -11,9 +11,9 @@ use crate::{
     limits,
     policy::{
         decision::{Access, Decision, Reason, SetIndex},
-        facts::{Method, Source},
+        facts::{Facts, Method, Source},
     },
-    radius::{code::Code, packet::Packet},
+    radius::{code::Code, kind, packet::Packet},
 };
 
 use super::{
@@ -21,12 +21,14 @@ use super::{
     admit::Admitted,
     authenticate::{Authenticated, authenticate},
     client::MessageAuthenticatorMode,
+    dialogue::Talk,
     event::{DropReason, RejectReason},
     identity::Identity,
     lookup::{Known, Limits, Pursuit, Step, advance},
     parked::Parked,
     pass::Pass,
     record::{Line, Outcome},
+    reply::EapPart,
     state::State,
 };
 
@@ -37,6 +39,9 @@ impl State {
             && let Some(cells) = self.cells_of(pass.client)
         {
             cells.unsigned.increment_own();
+        }
+        if pass.packet.has(kind::EAP_MESSAGE) {
+            return self.converse(pass, now, out);
         }
         match authenticate(admitted, pass.client) {
             Authenticated::Rejected { reason, method, mac } => {
@@ -49,7 +54,7 @@ impl State {
 
     /// Chooses the policy set, and looks the device up if the set allows the method.
     fn judge(&mut self, pass: Pass<'_>, identity: &Identity, now: Now, out: &mut dyn Outbox) {
-        let case = pass.case(now, identity);
+        let case = pass.case(now, identity, None);
         let Some(set) = case.choose_set() else {
             let decision = Decision::reject(None, Reason::NoRuleMatched);
             return self.conclude(pass, identity, &decision, &Known::nothing(), None, now, out);
@@ -58,23 +63,25 @@ impl State {
             let decision = Decision::reject(Some(set), Reason::MethodNotAllowed);
             return self.conclude(pass, identity, &decision, &Known::nothing(), None, now, out);
         }
-        self.pursue(pass, identity, set, Pursuit::default(), now, out);
+        self.pursue(pass, identity, None, set, Pursuit::default(), now, out);
     }
 
     /// A parked request has an answer, or its deadline has come.
     pub(super) fn go_on(&mut self, now: Now, parked: Parked, out: &mut dyn Outbox) {
-        let Parked { octets, peer, client, snapshot, arrived, ticket, identity, set, pursuit } = parked;
+        let Parked { octets, peer, client, snapshot, arrived, ticket, identity, talk, set, pursuit } = parked;
         // It was checked when it came, and the octets are the same.
         let Ok(packet) = Packet::parse(&octets) else { return };
         let pass = Pass { snapshot: &snapshot, client: &client, packet, peer, ticket, arrived };
-        self.pursue(pass, &identity, set, pursuit, now, out);
+        self.pursue(pass, &identity, talk, set, pursuit, now, out);
     }
 
     /// Looks the device up as far as that goes without waiting; then decides, or parks the request.
-    fn pursue(
+    #[expect(clippy::too_many_arguments, reason = "where a lookup stands, and what it is for")]
+    pub(super) fn pursue(
         &mut self,
         pass: Pass<'_>,
         identity: &Identity,
+        talk: Option<Box<Talk>>,
         set: SetIndex,
         mut pursuit: Pursuit,
         now: Now,
@@ -91,7 +98,12 @@ impl State {
                         // Nobody waits for it: if it can't be asked now, the next use asks again.
                         let _ = self.questions.ask(question);
                     }
-                    let decision = pass.case(now, identity).decide(set, &known);
+                    let evidence = talk.as_ref().and_then(|talk| talk.evidence.as_deref());
+                    let decision = pass.case(now, identity, evidence).decide(set, &known);
+                    if let Some(talk) = talk {
+                        let waited = waited_since(pursuit.started, now);
+                        return self.settle(pass, identity, talk, decision, known, waited, now, out);
+                    }
                     return self.conclude(pass, identity, &decision, &known, pursuit.started, now, out);
                 }
                 Step::Ask { server, key, deadline, never_seen } => {
@@ -106,7 +118,7 @@ impl State {
                     }
                     pursuit.started.get_or_insert(now.mono);
                     pursuit.waiting = Some((server, key));
-                    let parked = pass.park(*identity, set, pursuit);
+                    let parked = pass.park(*identity, talk, set, pursuit);
                     self.parked.park(parked, server, key, deadline);
                     self.update_inflight();
                     return;
@@ -138,7 +150,7 @@ impl State {
 
     /// Writes the reply of a decision and sends it, delays it, or stays silent.
     #[expect(clippy::too_many_arguments, reason = "the whole of what is known about a request ends here")]
-    fn conclude(
+    pub(super) fn conclude(
         &mut self,
         pass: Pass<'_>,
         identity: &Identity,
@@ -150,7 +162,7 @@ impl State {
     ) {
         self.count_decision(pass, identity.method, decision, now);
         count_lookup(pass, known);
-        let waited = asked_at.map_or(Duration::ZERO, |at| now.mono.since(at));
+        let waited = waited_since(asked_at, now);
         let mut line = Line {
             method: identity.method.name(),
             mac: identity.mac,
@@ -168,17 +180,9 @@ impl State {
             Access::Accept | Access::Reject => {
                 let is_accept = decision.access == Access::Accept;
                 let session = is_accept.then(|| self.session());
-                let code = if is_accept { Code::ACCESS_ACCEPT } else { Code::ACCESS_REJECT };
-                let case = pass.case(now, identity);
+                let case = pass.case(now, identity, None);
                 let facts = case.facts(known);
-                // A vendor for which there is no plan can't meet this result: that was checked when the policy was loaded.
-                let policy = &pass.snapshot.policy;
-                let plan = policy.reply(decision.result, pass.client.vendor);
-                let texts = policy.fact_texts(&facts);
-                let salt = salt_of(self.chance.next());
-                let is_written = plan.is_some_and(|plan| {
-                    pass.draft().write(&mut self.buffer, code, plan, &texts, session.as_ref(), salt).is_ok()
-                });
+                let is_written = self.write_result(pass, &facts, decision, EapPart::default(), session.as_ref());
                 if !is_written {
                     line.outcome = Outcome::Refused(RejectReason::ReplyTooLarge);
                     return self.reject_bare(pass, now, line, out);
@@ -194,10 +198,28 @@ impl State {
         }
     }
 
+    /// Writes the reply of a decision. `false`: it does not fit.
+    pub(super) fn write_result(
+        &mut self,
+        pass: Pass<'_>,
+        facts: &Facts<'_>,
+        decision: &Decision,
+        eap: EapPart<'_>,
+        session: Option<&[u8; 16]>,
+    ) -> bool {
+        let code = if decision.access == Access::Accept { Code::ACCESS_ACCEPT } else { Code::ACCESS_REJECT };
+        // A vendor for which there is no plan can't meet this result: that was checked when the policy was loaded.
+        let policy = &pass.snapshot.policy;
+        let plan = policy.reply(decision.result, pass.client.vendor);
+        let texts = policy.fact_texts(facts);
+        let salt = salt_of(self.chance.next());
+        plan.is_some_and(|plan| pass.draft(eap).write(&mut self.buffer, code, plan, &texts, session, salt).is_ok())
+    }
+
     /// An Access-Reject without a profile.
-    fn reject_bare(&mut self, pass: Pass<'_>, now: Now, line: Line<'_>, out: &mut dyn Outbox) {
+    pub(super) fn reject_bare(&mut self, pass: Pass<'_>, now: Now, line: Line<'_>, out: &mut dyn Outbox) {
         self.tell(pass, &line, now);
-        if pass.draft().write_bare_reject(&mut self.buffer).is_err() {
+        if pass.draft(EapPart::default()).write_bare_reject(&mut self.buffer).is_err() {
             // Not even the echo of Proxy-State fits: nothing can be answered that the client would take.
             self.duplicates.forget(pass.ticket);
             self.count_drop(Some(pass.client), DropReason::Overload);
@@ -206,14 +228,14 @@ impl State {
         self.delay(pass, now, out);
     }
 
-    fn tell(&mut self, pass: Pass<'_>, line: &Line<'_>, now: Now) {
+    pub(super) fn tell(&mut self, pass: Pass<'_>, line: &Line<'_>, now: Now) {
         let told = line.tell(pass.snapshot, pass.client, &pass.packet, pass.peer, now, &mut *self.events);
         if !told {
             self.cells.events_lost.increment_own();
         }
     }
 
-    fn count_decision(&self, pass: Pass<'_>, method: Method, decision: &Decision, now: Now) {
+    pub(super) fn count_decision(&self, pass: Pass<'_>, method: Method, decision: &Decision, now: Now) {
         let at = match method {
             Method::Mab => 0,
             Method::EapTls => 1,
@@ -238,6 +260,10 @@ fn count_lookup(pass: Pass<'_>, known: &Known) {
     if let Some(server) = known.server.and_then(|index| pass.snapshot.server(index)) {
         server.cells.count_lookup(known.lookup.name(), known.source.map(Source::name));
     }
+}
+
+fn waited_since(asked_at: Option<Mono>, now: Now) -> Duration {
+    asked_at.map_or(Duration::ZERO, |at| now.mono.since(at))
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "only the low bits are wanted")]

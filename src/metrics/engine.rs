@@ -34,6 +34,52 @@ pub const DROP_REASONS: [&str; 10] = [
 /// How a request was authenticated: the label `method`. The last is whatever never got so far.
 pub const METHODS: [&str; 5] = ["mab", "eap-tls", "eap-md5", "authorize-only", "none"];
 
+/// How an EAP conversation ended: the label `result`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EapResult {
+    /// With access.
+    Accept,
+    /// Without access.
+    Reject,
+    /// The device fell silent.
+    Timeout,
+}
+
+impl EapResult {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Accept, Self::Reject, Self::Timeout];
+
+    /// The label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Reject => "reject",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// The version of TLS of an EAP conversation: the label `tls`. The last is for those that agreed on none.
+pub const EAP_TLS_VERSIONS: [&str; 3] = ["1.2", "1.3", "none"];
+
+/// EAP conversations that ended, by result, version of TLS, and whether a session was resumed.
+#[derive(Debug, Default)]
+pub struct EapCells([[[Counter; 2]; EAP_TLS_VERSIONS.len()]; EapResult::ALL.len()]);
+
+impl EapCells {
+    /// The cell of one kind of end.
+    #[must_use]
+    pub fn cell(&self, result: EapResult, tls: Option<&str>, is_resumed: bool) -> &Counter {
+        let version = match tls {
+            Some("1.2") => 0,
+            Some("1.3") => 1,
+            _ => 2,
+        };
+        &self.0[result as usize][version][usize::from(is_resumed)]
+    }
+}
+
 /// What one client did on one shard. Only that shard writes it.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -54,6 +100,8 @@ pub struct ClientCells {
 pub struct ShardCells {
     /// From arrival to reply, by [`METHODS`].
     pub decisions: [Histogram; METHODS.len()],
+    /// EAP conversations that ended.
+    pub eap: EapCells,
     /// Requests that are parked or whose reject is delayed.
     pub inflight: Gauge,
     /// Events that found no room on the way to the log.

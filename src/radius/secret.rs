@@ -4,6 +4,7 @@
 
 use std::{error, fmt};
 
+use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::hash::{Hmac, HmacKey, Md5};
@@ -43,6 +44,12 @@ impl Secret {
     #[must_use]
     pub const fn is_short(&self) -> bool {
         self.octets.len() <= Self::SHORT_OCTETS
+    }
+
+    /// Whether both are the same, in a time that doesn't depend on where they differ.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.octets.as_slice().ct_eq(&other.octets).into()
     }
 
     /// MD5 that has already taken the secret: hidden attributes start with it.

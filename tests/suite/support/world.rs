@@ -124,6 +124,7 @@ impl Default for Setting {
         Self {
             policy: POLICY,
             client: |_| {},
+            eap_tls: None,
             reject_delay: Duration::ZERO,
             servers: 1,
             room: Room { replies: 64, parked: 64, delayed: 64 },
@@ -191,6 +192,7 @@ impl World {
         let engine = Engine::new(Parts {
             shard: 0,
             shared: Arc::clone(&shared),
+            dialogues: Arc::new(radmit::engine::dialogue::Dialogues::new(radmit::eap::sessions::Bounds::default())),
             questions: Arc::clone(&questions) as Arc<dyn Questions>,
             events: Box::new(ToyEvents { lines: Arc::clone(&events) }),
             cells: Arc::clone(&cells),
@@ -335,6 +337,7 @@ fn snapshot(
         trust_authorize_only: false,
         mab_password: MabPassword::Mac,
         mac_from: MacFrom::Either,
+        tls: radmit::eap::tls::context::TlsOptions::default(),
         decision_deadline: Duration::from_secs(2),
         cells: Arc::new([ClientCells::default()]),
     };
@@ -368,6 +371,7 @@ fn snapshot(
         policy,
         servers,
         zone: jiff::tz::TimeZone::UTC,
+        eap_tls: None,
         reject_delay: setting.reject_delay,
     }
 }

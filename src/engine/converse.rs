@@ -1,0 +1,431 @@
+//! The way of an Access-Request with EAP: found or begun, stepped, decided, answered.
+//!
+//! Owns what each step of a conversation means for the request, the policy and the log. Packets of EAP and handshakes
+//! are `eap`'s matter; the lookup between a verified certificate and the decision is in `way`.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    clock::Now,
+    eap::{
+        chance::SystemChance,
+        conversation::{Accepted, Begun, Offer, Question, Rejected, Shown, Step, begin, without_session},
+        md5::Md5Proof,
+        reason::{Reason as EapReason, Verdict},
+        sessions::{Found, Token},
+        tls::{
+            alert::Alert,
+            flow::{Proven, TlsOffer},
+            fragment::packet_octets_max,
+        },
+    },
+    metrics::engine::EapResult,
+    policy::{
+        decision::{Access, Decision, Reason, SetIndex},
+        facts::{Medium, Method},
+        request,
+    },
+    radius::{kind, packet::Packet},
+};
+
+use super::{
+    action::Outbox,
+    authenticate::eap_md5_device,
+    dialogue::{Dialogue, Settled, Talk, detail_of, identity_by_certificate, owner_of, station_of},
+    event::{DropReason, RejectReason},
+    identity::{DeviceIds, Identity, integer, medium_of},
+    lookup::{Known, Pursuit},
+    pass::Pass,
+    record::{Line, Outcome},
+    reply::EapPart,
+    state::State,
+};
+
+/// How often conversations whose devices fell silent are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+impl State {
+    /// An Access-Request with EAP came.
+    pub(super) fn converse(&mut self, pass: Pass<'_>, now: Now, out: &mut dyn Outbox) {
+        let response = joined(&pass.packet);
+        let Some(state) = pass.packet.first(kind::STATE) else { return self.begin_dialogue(pass, &response, now, out) };
+        match self.dialogues.find(now, &owner_of(pass.client, &pass.packet), state, &response) {
+            Found::Session(claim, dialogue) => {
+                // A reload in the middle changes nothing but the secret: a reply under the old one would be no reply.
+                if !dialogue.client.secret.is_same(&pass.client.secret) {
+                    self.dialogues.close(claim);
+                    return self.end_without_dialogue(pass, &response, now, out);
+                }
+                let (snapshot, client) = (Arc::clone(&dialogue.snapshot), Arc::clone(&dialogue.client));
+                let pass = Pass { snapshot: &snapshot, client: &client, ..pass };
+                let mut talk = Box::new(Talk { claim, dialogue, evidence: None });
+                let step = talk.dialogue.conversation.step(now, &response, &mut SystemChance);
+                self.stride(pass, talk, step, now, out);
+            }
+            Found::Repeated(request, token) => self.challenge(pass, &request, &token, false, out),
+            Found::Busy => {
+                // The answer comes from where it is worked on; a later repeat must find it.
+                self.duplicates.forget(pass.ticket);
+                self.count_drop(Some(pass.client), DropReason::Duplicate);
+            }
+            Found::Unknown => self.end_without_dialogue(pass, &response, now, out),
+        }
+    }
+
+    /// The first packet of a device: chooses the policy set and offers what it allows.
+    fn begin_dialogue(&mut self, pass: Pass<'_>, response: &[u8], now: Now, out: &mut dyn Outbox) {
+        let identity = Identity {
+            method: Method::Eap,
+            mac: station_of(&pass.packet),
+            device_ids: DeviceIds::default(),
+            medium: medium_of(&pass.packet),
+        };
+        let Some(set) = pass.case(now, &identity, None).choose_set() else {
+            let decision = Decision::reject(None, Reason::NoRuleMatched);
+            return self.conclude(pass, &identity, &decision, &Known::nothing(), None, now, out);
+        };
+        let methods = pass.snapshot.policy.set(set).map(|set| set.methods);
+        let allows = |method| methods.is_some_and(|methods| methods.allows(method));
+        if !allows(Method::Eap) {
+            let decision = Decision::reject(Some(set), Reason::MethodNotAllowed);
+            return self.conclude(pass, &identity, &decision, &Known::nothing(), None, now, out);
+        }
+        let offer = Offer {
+            tls: allows(Method::EapTls).then(|| tls_offer(&pass)).flatten(),
+            // On the air anybody could listen and try passwords; a MAC bypass has no business there.
+            md5: allows(Method::EapMd5) && request::medium(&pass.packet) == Some(Medium::Wired),
+        };
+        if offer.tls.is_none() && !offer.md5 {
+            let outcome = Outcome::Refused(RejectReason::EapNotOffered);
+            let line = Line { method: Method::Eap.name(), mac: identity.mac, outcome, ..Line::new(pass.arrived) };
+            return self.reject_bare(pass, now, line, out);
+        }
+        let Begun { conversation, request } = match begin(offer, response, &mut SystemChance) {
+            Ok(begun) => begun,
+            Err(rejected) => return self.turn_away_stranger(pass, &rejected, now, out),
+        };
+        let Ok(claim) = self.dialogues.open(now, owner_of(pass.client, &pass.packet), &mut SystemChance) else {
+            self.duplicates.forget(pass.ticket);
+            self.count_drop(Some(pass.client), DropReason::Overload);
+            return;
+        };
+        let dialogue = Dialogue {
+            conversation,
+            snapshot: Arc::clone(pass.snapshot),
+            client: Arc::clone(pass.client),
+            set,
+            settled: None,
+            is_told: false,
+            first: pass.packet.octets().into(),
+            peer: pass.peer,
+        };
+        self.hold(pass, Box::new(Talk { claim, dialogue, evidence: None }), request, false, now, out);
+    }
+
+    /// What a step means.
+    fn stride(&mut self, pass: Pass<'_>, mut talk: Box<Talk>, step: Step, now: Now, out: &mut dyn Outbox) {
+        match step {
+            Step::Send(request) => {
+                self.tell_ending(pass, &mut talk, now);
+                self.hold(pass, talk, request, false, now, out);
+            }
+            Step::Repeat(request, _) => self.hold(pass, talk, request, true, now, out),
+            Step::Decide(question) => self.examine(pass, talk, *question, now, out),
+            Step::Accept(accepted) => self.let_in(pass, talk, &accepted, now, out),
+            Step::Reject(rejected) => self.turn_away(pass, talk, &rejected, now, out),
+        }
+    }
+
+    /// Keeps the conversation and sends its next request.
+    fn hold(
+        &mut self,
+        pass: Pass<'_>,
+        talk: Box<Talk>,
+        request: Arc<[u8]>,
+        is_repeat: bool,
+        now: Now,
+        out: &mut dyn Outbox,
+    ) {
+        let Talk { claim, dialogue, .. } = *talk;
+        match self.dialogues.keep(now, claim, dialogue, Arc::clone(&request), &mut SystemChance) {
+            Some(token) => self.challenge(pass, &request, &token, is_repeat, out),
+            // The device has begun anew meanwhile: this answer would only confuse it.
+            None => {
+                self.duplicates.forget(pass.ticket);
+                self.update_inflight();
+            }
+        }
+    }
+
+    fn challenge(&mut self, pass: Pass<'_>, request: &[u8], token: &Token, is_repeat: bool, out: &mut dyn Outbox) {
+        let eap = EapPart { packet: Some(request), keys: None };
+        if pass.draft(eap).write_challenge(&mut self.buffer, token.octets(), is_repeat).is_ok() {
+            return self.send(pass, out);
+        }
+        self.duplicates.forget(pass.ticket);
+        self.count_drop(Some(pass.client), DropReason::Overload);
+    }
+
+    /// The device has shown what it has; policy is next, after the lookup.
+    fn examine(&mut self, pass: Pass<'_>, mut talk: Box<Talk>, question: Question, now: Now, out: &mut dyn Outbox) {
+        let set = talk.dialogue.set;
+        match question.shown {
+            Shown::Certificate(Proven { evidence, .. }) => {
+                let Some(settings) = &pass.snapshot.eap_tls else {
+                    debug_assert!(false, "it was offered");
+                    return self.dialogues.close(talk.claim);
+                };
+                let (identity, _) = identity_by_certificate(&pass.packet, &evidence, settings);
+                talk.evidence = Some(evidence);
+                self.pursue(pass, &identity, Some(talk), set, Pursuit::default(), now, out);
+            }
+            Shown::Md5(proof) => self.examine_md5(pass, talk, proof, set, now, out),
+        }
+    }
+
+    /// EAP-MD5 is a MAC bypass inside of EAP: what holds for its password holds here.
+    fn examine_md5(
+        &mut self,
+        pass: Pass<'_>,
+        mut talk: Box<Talk>,
+        proof: Md5Proof,
+        set: SetIndex,
+        now: Now,
+        out: &mut dyn Outbox,
+    ) {
+        let matches = |password: &[u8]| proof.matches(password);
+        match eap_md5_device(&pass.packet, pass.client, talk.dialogue.conversation.identity(), matches) {
+            Ok(identity) => self.pursue(pass, &identity, Some(talk), set, Pursuit::default(), now, out),
+            Err((reason, mac)) => {
+                let line = Line {
+                    method: Method::EapMd5.name(),
+                    mac,
+                    outcome: Outcome::Refused(reason),
+                    dialogue: Some(talk.dialogue.event()),
+                    ..Line::new(pass.arrived)
+                };
+                self.tell(pass, &line, now);
+                talk.dialogue.is_told = true;
+                let step = talk.dialogue.conversation.decide(Verdict::Deny(Alert::AccessDenied));
+                self.stride(pass, talk, step, now, out);
+            }
+        }
+    }
+
+    /// Policy has decided about the device of a conversation.
+    #[expect(clippy::too_many_arguments, reason = "the whole of what is known about a request ends here")]
+    pub(super) fn settle(
+        &mut self,
+        pass: Pass<'_>,
+        identity: &Identity,
+        mut talk: Box<Talk>,
+        decision: Decision,
+        known: Known,
+        waited: Duration,
+        now: Now,
+        out: &mut dyn Outbox,
+    ) {
+        self.count_decision(pass, identity.method, &decision, now);
+        let detail = match (&talk.evidence, &pass.snapshot.eap_tls) {
+            (Some(evidence), Some(settings)) => {
+                let (_, ids) = identity_by_certificate(&pass.packet, evidence, settings);
+                detail_of(evidence, &ids, &known)
+            }
+            _ => None,
+        };
+        let (identity, evidence, access) = (*identity, talk.evidence.take(), decision.access);
+        let settled = Settled { identity, evidence, decision, known, waited, detail };
+        if access != Access::Accept {
+            // A device that is denied may never come for its reject; the log gets its line now.
+            let line = line_of(&settled, &talk.dialogue, pass.arrived);
+            self.tell(pass, &line, now);
+            talk.dialogue.is_told = true;
+        }
+        talk.dialogue.settled = Some(settled);
+        let verdict = match access {
+            Access::Accept => Verdict::Permit,
+            Access::Reject => Verdict::Deny(Alert::AccessDenied),
+            Access::Ignore => {
+                self.count_eap(&talk.dialogue, EapResult::Reject);
+                self.dialogues.close(talk.claim);
+                self.duplicates.forget(pass.ticket);
+                return self.update_inflight();
+            }
+        };
+        let step = talk.dialogue.conversation.decide(verdict);
+        self.stride(pass, talk, step, now, out);
+    }
+
+    /// The device has what it needs: the accept with the profile and the keys.
+    fn let_in(&mut self, pass: Pass<'_>, talk: Box<Talk>, accepted: &Accepted, now: Now, out: &mut dyn Outbox) {
+        let Talk { claim, dialogue, .. } = *talk;
+        self.dialogues.close(claim);
+        let Some(settled) = &dialogue.settled else {
+            debug_assert!(false, "nothing is accepted before policy has decided");
+            return self.duplicates.forget(pass.ticket);
+        };
+        let eap = EapPart { packet: Some(&accepted.packet), keys: accepted.keys.as_ref() };
+        let mut line = line_of(settled, &dialogue, pass.arrived);
+        let Settled { identity, evidence, decision, known, .. } = settled;
+        let case = pass.case(now, identity, evidence.as_deref());
+        let session = self.session();
+        if !self.write_result(pass, &case.facts(known), decision, eap, Some(&session)) {
+            line.outcome = Outcome::Refused(RejectReason::ReplyTooLarge);
+            self.count_eap(&dialogue, EapResult::Reject);
+            return self.reject_bare(pass, now, line, out);
+        }
+        line.session = Some(session);
+        self.tell(pass, &line, now);
+        self.count_eap(&dialogue, EapResult::Accept);
+        self.send(pass, out);
+    }
+
+    /// The end without access. The log has its line already if the device was told why by an alert.
+    fn turn_away(&mut self, pass: Pass<'_>, talk: Box<Talk>, rejected: &Rejected, now: Now, out: &mut dyn Outbox) {
+        let Talk { claim, mut dialogue, .. } = *talk;
+        self.dialogues.close(claim);
+        self.count_eap(&dialogue, EapResult::Reject);
+        if !dialogue.is_told {
+            dialogue.is_told = true;
+            self.tell_end(pass, &dialogue, rejected.reason, rejected.evidence.as_deref(), now);
+        }
+        self.answer_failure(pass, &rejected.packet, now, out);
+    }
+
+    /// A handshake that failed, before the device has acknowledged the alert: some never do.
+    fn tell_ending(&mut self, pass: Pass<'_>, talk: &mut Talk, now: Now) {
+        let Some(ending) = talk.dialogue.conversation.ending() else { return };
+        if talk.dialogue.is_told {
+            return;
+        }
+        let (reason, evidence) = (EapReason::Tls(ending.cause), ending.evidence.clone());
+        talk.dialogue.is_told = true;
+        self.tell_end(pass, &talk.dialogue, reason, evidence.as_deref(), now);
+    }
+
+    fn tell_end(
+        &mut self,
+        pass: Pass<'_>,
+        dialogue: &Dialogue,
+        reason: EapReason,
+        evidence: Option<&crate::eap::tls::evidence::Evidence>,
+        now: Now,
+    ) {
+        let ours = pass.snapshot.eap_tls.as_ref().map_or("", |settings| settings.context.subject());
+        let detail = reason.message(evidence, ours);
+        let line = Line {
+            method: dialogue.method().name(),
+            mac: station_of(&pass.packet),
+            outcome: Outcome::Ended(reason),
+            evidence,
+            dialogue: Some(dialogue.event()),
+            detail: Some(&detail),
+            ..Line::new(pass.arrived)
+        };
+        self.tell(pass, &line, now);
+    }
+
+    /// A State that leads nowhere, or none where one is needed.
+    fn end_without_dialogue(&mut self, pass: Pass<'_>, response: &[u8], now: Now, out: &mut dyn Outbox) {
+        self.turn_away_stranger(pass, &without_session(response), now, out);
+    }
+
+    fn turn_away_stranger(&mut self, pass: Pass<'_>, rejected: &Rejected, now: Now, out: &mut dyn Outbox) {
+        let detail = rejected.reason.message(None, "");
+        let line = Line {
+            method: Method::Eap.name(),
+            mac: station_of(&pass.packet),
+            outcome: Outcome::Ended(rejected.reason),
+            detail: Some(&detail),
+            ..Line::new(pass.arrived)
+        };
+        self.tell(pass, &line, now);
+        self.answer_failure(pass, &rejected.packet, now, out);
+    }
+
+    /// An Access-Reject with this EAP packet, after the delay of rejects.
+    fn answer_failure(&mut self, pass: Pass<'_>, packet: &[u8], now: Now, out: &mut dyn Outbox) {
+        let eap = EapPart { packet: Some(packet), keys: None };
+        if pass.draft(eap).write_bare_reject(&mut self.buffer).is_err() {
+            self.duplicates.forget(pass.ticket);
+            return self.count_drop(Some(pass.client), DropReason::Overload);
+        }
+        self.delay(pass, now, out);
+    }
+
+    /// Ends the conversations whose devices fell silent, and tells of them.
+    pub(super) fn sweep_dialogues(&mut self, now: Now) {
+        if self.shard != 0 || now.mono < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now.mono.plus(SWEEP_INTERVAL);
+        let mut silent = Vec::new();
+        let dialogues = Arc::clone(&self.dialogues);
+        dialogues.sweep(now, &mut |ended| {
+            let silence = now.mono.since(ended.touched);
+            silent.extend(ended.item.map(|dialogue| (dialogue, silence)));
+        });
+        for (dialogue, silence) in silent {
+            self.tell_silence(&dialogue, silence, now);
+        }
+    }
+
+    fn tell_silence(&mut self, dialogue: &Dialogue, silence: Duration, now: Now) {
+        self.count_eap(dialogue, EapResult::Timeout);
+        if dialogue.is_told {
+            return;
+        }
+        let Ok(packet) = Packet::parse(&dialogue.first) else { return };
+        let detail = dialogue.conversation.outline().stalled_message(silence);
+        let line = Line {
+            method: dialogue.method().name(),
+            mac: station_of(&packet),
+            outcome: Outcome::Stalled,
+            dialogue: Some(dialogue.event()),
+            detail: Some(&detail),
+            ..Line::new(now)
+        };
+        let told = line.tell(&dialogue.snapshot, &dialogue.client, &packet, dialogue.peer, now, &mut *self.events);
+        if !told {
+            self.cells.events_lost.increment_own();
+        }
+    }
+
+    fn count_eap(&self, dialogue: &Dialogue, result: EapResult) {
+        let event = dialogue.event();
+        self.cells.eap.cell(result, event.tls, event.resumed).increment_own();
+    }
+}
+
+fn line_of<'a>(settled: &'a Settled, dialogue: &Dialogue, arrived: Now) -> Line<'a> {
+    Line {
+        method: settled.identity.method.name(),
+        mac: settled.identity.mac,
+        outcome: Outcome::Decided(&settled.decision),
+        known: Some(&settled.known),
+        waited: settled.waited,
+        evidence: settled.evidence.as_deref(),
+        dialogue: Some(dialogue.event()),
+        detail: settled.detail.as_deref(),
+        ..Line::new(arrived)
+    }
+}
+
+fn tls_offer(pass: &Pass<'_>) -> Option<TlsOffer> {
+    let settings = pass.snapshot.eap_tls.as_ref()?;
+    let framed_mtu = pass.packet.first(kind::FRAMED_MTU).and_then(integer);
+    Some(TlsOffer {
+        context: Arc::clone(&settings.context),
+        options: pass.client.tls,
+        packet_octets_max: packet_octets_max(settings.fragment_size, framed_mtu),
+    })
+}
+
+/// The EAP packet, which may be cut over several attributes.
+///
+/// Source: RFC 3579 section 3.1.
+fn joined(packet: &Packet<'_>) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(packet.octets().len());
+    packet.all(kind::EAP_MESSAGE).for_each(|part| octets.extend_from_slice(part));
+    octets
+}

@@ -68,7 +68,7 @@ fn a_key_that_is_none_is_told_and_not_printed() {
         file("server.key", b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n");
     let (lines, usable) = check(&settings, 0);
     assert!(!usable);
-    assert_says(&lines, "server.key: no private key in PEM form");
+    assert_says(&lines, "server.key: the private key is encrypted; decrypt it");
     assert!(!format!("{settings:?}").contains("AAAA"));
 }
 
@@ -77,10 +77,10 @@ fn a_certificate_near_and_behind_its_end_is_told_but_used() {
     let (_, settings) = settings();
     let (lines, usable) = check(&settings, 208);
     assert!(usable);
-    assert_says(&lines, "T202 the server certificate expires in 6 days");
+    assert_says(&lines, "T202 the server certificate \"CN=radius.contoso.com\" expires in 6 days");
     let (lines, usable) = check(&settings, 220);
     assert!(usable, "MAC bypass must not die with it");
-    assert_says(&lines, "T202 the server certificate expired");
+    assert_says(&lines, "T202 the server certificate \"CN=radius.contoso.com\" expired 6 days ago");
 }
 
 #[test]
@@ -106,11 +106,33 @@ fn a_certificate_that_devices_will_refuse_is_told() {
 }
 
 #[test]
+fn an_authority_in_the_place_of_the_server_is_told() {
+    let (root, mut settings) = settings();
+    settings.certificate = file("server.pem", root.pem().as_bytes());
+    assert_says(&check(&settings, 0).0, "server.pem: the first certificate is that of an authority");
+}
+
+#[test]
+fn what_ends_next_is_known_for_each_file() {
+    let (_, settings) = settings();
+    let expiries = settings.expiries();
+    let shown: Vec<_> = expiries.iter().map(|one| (&*one.file, one.role.label(), one.ends.as_secs())).collect();
+    assert_eq!(
+        shown,
+        [
+            ("server.pem", "eap-server", 1_924_992_000),
+            ("client-ca.pem", "eap-client-ca", 2_208_988_800),
+            ("root.crl", "eap-crl", 1_909_094_400),
+        ]
+    );
+}
+
+#[test]
 fn authorities_that_are_none_or_have_ended_are_told() {
     let (root, mut settings) = settings();
     settings.client_ca.push(file("leaf.pem", root.server(Kind::P256).pem.as_bytes()));
     assert_says(&check(&settings, 0).0, "leaf.pem: \"CN=radius.contoso.com\" is not the certificate of an authority");
-    assert_says(&check(&settings, 3_600).0, "client-ca.pem: \"CN=Contoso Root\" has expired");
+    assert_says(&check(&settings, 3_600).0, "client-ca.pem: the authority \"CN=Contoso Root\" expired");
     settings.client_ca.clear();
     let (lines, usable) = check(&settings, 0);
     assert!(!usable);
@@ -123,12 +145,16 @@ fn revocation_lists_that_are_missing_old_or_broken_are_told() {
     settings.crl.clear();
     assert_says(&check(&settings, 0).0, "warning: no crl is configured");
     settings.crl = vec![file("old.crl", &root.revocation_list_until(&[], 2030, 5))];
-    assert_says(&check(&settings, 0).0, "old.crl: T205 the revocation list of \"CN=Contoso Root\" ended 31 days ago");
+    assert_says(&check(&settings, 0).0, "old.crl: T205 the revocation list of \"CN=Contoso Root\" expired 31 days ago");
     let other = Authority::root("Other", Kind::P256);
     settings.crl = vec![file("other.crl", &other.revocation_list(&[]))];
     assert_says(&check(&settings, 0).0, "no revocation list of \"CN=Contoso Root\" is given");
+    let strange = "other.crl: the list is from \"CN=Other\", which is not in client-ca";
+    assert_says(&check(&settings, 0).0, strange);
     settings.crl_failure = CrlFailure::Open;
-    assert_eq!(check(&settings, 0), (vec![], true));
+    let (lines, usable) = check(&settings, 0);
+    assert_says(&lines, strange);
+    assert_eq!((lines.len(), usable), (1, true));
     settings.crl = vec![file("broken.crl", b"\x30\x82\x00")];
     let (lines, usable) = check(&settings, 0);
     assert!(!usable);

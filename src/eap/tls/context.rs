@@ -126,6 +126,20 @@ impl TlsContext {
         &self.resumptions
     }
 
+    /// The same with the sessions of the state before, after a reload. What is trusted is compared when one is resumed.
+    #[must_use]
+    pub fn with_resumptions(&self, resumptions: Arc<Resumptions>) -> Self {
+        Self {
+            subject: self.subject.clone(),
+            trust: self.trust.clone(),
+            resumptions,
+            resolver: self.resolver.clone(),
+            provider: self.provider.clone(),
+            post_quantum: self.post_quantum.clone(),
+            ..*self
+        }
+    }
+
     /// How long a session can be resumed.
     #[must_use]
     pub const fn lifetime(&self) -> Duration {

@@ -97,6 +97,12 @@ impl Evidence {
         }))
     }
 
+    /// Whether one of `names` is that of the issuer: its common name, or the whole name. No names stand for any issuer.
+    #[must_use]
+    pub fn is_issued_by(&self, names: &[Box<str>]) -> bool {
+        names.is_empty() || names.iter().any(|name| *name == self.issuer || self.issuer_cn.as_ref() == Some(name))
+    }
+
     /// Whole days for which the certificate is still valid; negative once it has expired.
     #[must_use]
     pub const fn days_left(&self, now: Wall) -> i64 {
@@ -187,7 +193,7 @@ fn utf8_in(value: &[u8]) -> Option<&str> {
 }
 
 /// The only common name, and whether there are several.
-fn common_name(name: &X509Name<'_>) -> Result<(Option<Box<str>>, bool), CertificateFault> {
+pub(super) fn common_name(name: &X509Name<'_>) -> Result<(Option<Box<str>>, bool), CertificateFault> {
     let mut all = name.iter_common_name();
     let first = match all.next().map(|attribute| attribute.as_str()) {
         Some(Ok(text)) => Some(clean(text)?),
@@ -266,6 +272,15 @@ mod tests {
         assert_eq!(&*evidence.san_email[0], "jane@contoso.com");
         assert_eq!(&*evidence.san_upn[0], "jane@corp.contoso.com");
         assert_eq!(&*evidence.serial, "8a01");
+    }
+
+    #[test]
+    fn an_issuer_is_known_by_its_common_name_or_its_whole_name() {
+        let evidence = Evidence::read(&[certificate(|_| {})]).unwrap();
+        let is_issued_by = |name: &str| evidence.is_issued_by(&[Box::from("Another"), Box::from(name)]);
+        assert!(is_issued_by("LT-0042") && is_issued_by("CN=LT-0042, O=Contoso"));
+        assert!(!is_issued_by("Contoso") && !is_issued_by("lt-0042") && !is_issued_by(""));
+        assert!(evidence.is_issued_by(&[]), "nothing is asked for");
     }
 
     #[test]

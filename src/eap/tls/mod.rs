@@ -5,7 +5,9 @@
 pub mod alert;
 pub mod context;
 pub mod evidence;
+pub mod expiry;
 pub mod fault;
+mod file;
 pub mod flow;
 pub mod fragment;
 mod handshake;

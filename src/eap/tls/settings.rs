@@ -2,31 +2,33 @@
 //!
 //! Owns the checks of certificate, key, chain, authorities and revocation lists. It reads no files: `config` does.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use rustls::{Error, InconsistentKeys, sign::CertifiedKey};
 use rustls_pki_types::{
     CertificateDer, CertificateRevocationListDer, PrivateKeyDer,
     pem::{PemObject, SectionKind},
 };
-use x509_parser::{certificate::X509Certificate, prelude::FromDer as _, revocation_list::CertificateRevocationList};
-use zeroize::Zeroizing;
-
-use crate::{
-    clock::Wall,
-    limits,
-    problem::{Place, Problems},
+use x509_parser::{
+    certificate::X509Certificate,
+    der_parser::oid,
+    oid_registry::{OID_PKCS1_SHA1WITHRSA, Oid},
+    prelude::FromDer as _,
+    revocation_list::CertificateRevocationList,
 };
+
+use crate::{clock::Wall, limits, problem::Problems};
+
+pub use super::file::File;
 
 use super::{
     context::{Parts, TlsContext, TlsMax, providers},
-    evidence::check_key,
+    evidence::{check_key, common_name},
+    expiry::{Expiry, Role, expiries_of},
+    file::sections,
     resume::Resumptions,
     verify::{Trust, TrustFault},
 };
-
-/// Warn about a certificate of ours that ends within so many days.
-const WARN_DAYS: i64 = 30;
 
 /// `[eap-tls]` with its files read.
 #[derive(Clone, Debug)]
@@ -53,23 +55,6 @@ pub struct Settings {
     pub tickets: bool,
 }
 
-/// A file and where the configuration names it. The octets are wiped afterwards and never printed.
-#[derive(Clone)]
-pub struct File {
-    /// Its path as the operator wrote it.
-    pub name: Box<str>,
-    /// Where the configuration names it.
-    pub place: Option<Place>,
-    /// What is in it.
-    pub octets: Zeroizing<Vec<u8>>,
-}
-
-impl fmt::Debug for File {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "File({})", self.name)
-    }
-}
-
 /// What happens to a device whose revocation can't be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CrlFailure {
@@ -78,6 +63,30 @@ pub enum CrlFailure {
     Closed,
     /// It is let through.
     Open,
+}
+
+impl Settings {
+    /// Everything in these files that ends, in their order. What can't be read is left out.
+    #[must_use]
+    pub fn expiries(&self) -> Vec<Expiry> {
+        let authorities = self.client_ca.iter().map(|file| (file, Role::ClientAuthority));
+        let lists = self.crl.iter().map(|file| (file, Role::RevocationList));
+        let all = std::iter::once((&self.certificate, Role::Server)).chain(authorities).chain(lists);
+        all.flat_map(|(file, role)| expiries_of(file, role)).collect()
+    }
+
+    /// The whole name and the common name of each authority in client-ca, written as in [`super::evidence::Evidence`].
+    #[must_use]
+    pub fn authority_names(&self) -> Vec<(Box<str>, Option<Box<str>>)> {
+        let octets = self.client_ca.iter().flat_map(|file| sections(&file.octets, SectionKind::Certificate).0);
+        octets
+            .filter_map(|der| {
+                let (_, authority) = X509Certificate::from_der(&der).ok()?;
+                let (common, _) = common_name(authority.subject()).ok()?;
+                Some((authority.subject().to_string().into(), common))
+            })
+            .collect()
+    }
 }
 
 impl TlsContext {
@@ -92,7 +101,12 @@ impl TlsContext {
         problems: &mut Problems,
     ) -> Option<Arc<Self>> {
         let identity = identity(settings, now, problems);
-        let trust = trust(settings, now, problems);
+        let trust = trust(settings, problems);
+        for expiry in settings.expiries() {
+            if let Some(what) = expiry.warning(now) {
+                problems.warning("eap-expiry", expiry.place.clone(), what);
+            }
+        }
         let (identity, Checked { subject, ends }) = identity?;
         Some(Arc::new(Self::new(Parts {
             identity,
@@ -120,7 +134,12 @@ fn identity(settings: &Settings, now: Wall, problems: &mut Problems) -> Option<(
     let key_file = &settings.private_key;
     let key = PrivateKeyDer::from_pem_slice(&key_file.octets);
     let Ok(key) = key else {
-        let what = "no private key in PEM form; PKCS#8, PKCS#1 and SEC 1 are read, encrypted keys are not";
+        let is_encrypted = key_file.octets.windows(9).any(|part| part == b"ENCRYPTED");
+        let what = if is_encrypted {
+            "the private key is encrypted; decrypt it with: openssl pkey -in KEY -out NEW"
+        } else {
+            "no private key in PEM form; PKCS#8, PKCS#1 and SEC 1 are read"
+        };
         problems.error("eap-private-key", key_file.place.clone(), format!("{}: {what}", key_file.name));
         return None;
     };
@@ -167,14 +186,14 @@ fn check_identity(file: &File, chain: &[CertificateDer<'_>], now: Wall, problems
         warn("eap-certificate", format!("{fault}; many devices will refuse it"));
     }
     let ends = Wall::from_secs(certificate.validity().not_after.timestamp());
-    let days = (ends.as_secs() - now.as_secs()).div_euclid(86_400);
-    if ends <= now {
-        warn("eap-certificate-expired", format!("T202 the server certificate expired {} days ago; renew it", -days));
-    } else if days < WARN_DAYS {
-        warn("eap-certificate-expires", format!("T202 the server certificate expires in {days} days; renew it"));
-    }
     if now.as_secs() < certificate.validity().not_before.timestamp() {
         warn("eap-certificate-early", "the server certificate is not valid yet; compare the clocks".into());
+    }
+    if certificate.is_ca() {
+        warn("eap-certificate", "the first certificate is that of an authority; put the server's own first".into());
+    }
+    if certificate.issuer() != certificate.subject() && is_sha1(certificate.signature_algorithm.oid()) {
+        warn("eap-certificate", "the certificate is signed with SHA-1; devices will refuse it, issue it anew".into());
     }
     let is_for_servers = match certificate.extended_key_usage() {
         Ok(Some(usage)) => usage.value.server_auth || usage.value.any,
@@ -191,6 +210,11 @@ fn check_identity(file: &File, chain: &[CertificateDer<'_>], now: Wall, problems
     }
     check_order(chain, &mut warn);
     Some(Checked { subject: certificate.subject().to_string().into(), ends })
+}
+
+fn is_sha1(algorithm: &Oid<'_>) -> bool {
+    // ecdsa-with-SHA1 has no name in the registry.
+    *algorithm == OID_PKCS1_SHA1WITHRSA || *algorithm == oid!(1.2.840.10045.4.1)
 }
 
 /// Each certificate must be followed by its issuer's: supplicants don't search.
@@ -211,13 +235,13 @@ fn check_order(chain: &[CertificateDer<'_>], warn: &mut impl FnMut(&'static str,
 }
 
 /// Whom we trust.
-fn trust(settings: &Settings, now: Wall, problems: &mut Problems) -> Option<Trust> {
+fn trust(settings: &Settings, problems: &mut Problems) -> Option<Trust> {
     let mut authorities = Vec::new();
     let mut complete = true;
     for file in &settings.client_ca {
         match certificates(file, problems) {
             Some(list) => {
-                warn_about_authorities(file, &list, now, problems);
+                warn_about_authorities(file, &list, problems);
                 authorities.extend(list.into_iter().map(|one| (file, one)));
             }
             None => complete = false,
@@ -225,7 +249,7 @@ fn trust(settings: &Settings, now: Wall, problems: &mut Problems) -> Option<Trus
     }
     let mut lists = Vec::new();
     for file in &settings.crl {
-        match revocation_lists(file, now, problems) {
+        match revocation_lists(file, problems) {
             Some(found) => lists.extend(found.into_iter().map(|one| (file, one))),
             None => complete = false,
         }
@@ -244,6 +268,7 @@ fn trust(settings: &Settings, now: Wall, problems: &mut Problems) -> Option<Trus
     match Trust::new(&der, &list_der, closed, algorithms) {
         Ok(trust) => {
             warn_about_missing_lists(&authorities, &list_der, settings, problems);
+            warn_about_strange_lists(&authorities, &lists, problems);
             Some(trust)
         }
         Err(fault) => {
@@ -269,18 +294,13 @@ fn trust(settings: &Settings, now: Wall, problems: &mut Problems) -> Option<Trus
     }
 }
 
-fn warn_about_authorities(file: &File, list: &[CertificateDer<'_>], now: Wall, problems: &mut Problems) {
+fn warn_about_authorities(file: &File, list: &[CertificateDer<'_>], problems: &mut Problems) {
     for der in list {
         let Ok((_, authority)) = X509Certificate::from_der(der) else { continue };
-        let mut warn = |what| {
+        if !authority.is_ca() {
+            let what = "is not the certificate of an authority; the devices below it will be refused";
             let what = format!("{}: \"{}\" {what}", file.name, authority.subject());
             problems.warning("eap-authority", file.place.clone(), what);
-        };
-        if authority.validity().not_after.timestamp() <= now.as_secs() {
-            warn("has expired; replace it");
-        }
-        if !authority.is_ca() {
-            warn("is not the certificate of an authority; the devices below it will be refused");
         }
     }
 }
@@ -313,6 +333,27 @@ fn warn_about_missing_lists(
     }
 }
 
+/// A list of an issuer that is not in client-ca is of use only for authorities whose certificates devices send.
+fn warn_about_strange_lists(
+    authorities: &[(&File, CertificateDer<'static>)],
+    lists: &[(&File, CertificateRevocationListDer<'static>)],
+    problems: &mut Problems,
+) {
+    let parsed = authorities.iter().filter_map(|(_, der)| X509Certificate::from_der(der).ok());
+    let known: Vec<Vec<u8>> = parsed.map(|(_, authority)| authority.subject().as_raw().to_vec()).collect();
+    for (file, der) in lists {
+        let Ok((_, list)) = CertificateRevocationList::from_der(der) else { continue };
+        if !known.iter().any(|subject| subject == list.issuer().as_raw()) {
+            let what = format!(
+                "{}: the list is from \"{}\", which is not in client-ca; add that authority, or take the list of the right one",
+                file.name,
+                list.issuer(),
+            );
+            problems.warning("eap-crl-issuer", file.place.clone(), what);
+        }
+    }
+}
+
 fn certificates(file: &File, problems: &mut Problems) -> Option<Vec<CertificateDer<'static>>> {
     let (list, is_broken) = sections(&file.octets, SectionKind::Certificate);
     let what = if is_broken {
@@ -326,49 +367,15 @@ fn certificates(file: &File, problems: &mut Problems) -> Option<Vec<CertificateD
     None
 }
 
-fn revocation_lists(
-    file: &File,
-    now: Wall,
-    problems: &mut Problems,
-) -> Option<Vec<CertificateRevocationListDer<'static>>> {
+fn revocation_lists(file: &File, problems: &mut Problems) -> Option<Vec<CertificateRevocationListDer<'static>>> {
     let (list, is_broken) = sections(&file.octets, SectionKind::Crl);
-    if list.is_empty() || is_broken {
-        let what = format!("{}: no revocation list in PEM or DER form", file.name);
-        problems.error("eap-crl", file.place.clone(), what);
-        return None;
-    }
-    for der in &list {
-        let Ok((_, parsed)) = CertificateRevocationList::from_der(der) else {
-            let what = format!("{}: the revocation list can't be read", file.name);
-            problems.error("eap-crl", file.place.clone(), what);
-            return None;
-        };
-        let next = parsed.next_update().map(|date| date.timestamp());
-        if let Some(late) = next.map(|next| now.as_secs() - next).filter(|late| *late >= 0) {
-            let what = format!(
-                "{}: T205 the revocation list of \"{}\" ended {} days ago; fetch the new one",
-                file.name,
-                parsed.issuer(),
-                late / 86_400,
-            );
-            problems.warning("eap-crl-old", file.place.clone(), what);
-        }
-    }
-    Some(list.into_iter().map(CertificateRevocationListDer::from).collect())
-}
-
-/// All sections of a kind, and whether the PEM is broken somewhere. What begins as DER is taken whole.
-fn sections(octets: &[u8], kind: SectionKind) -> (Vec<Vec<u8>>, bool) {
-    if octets.first() == Some(&0x30) {
-        return (vec![octets.to_vec()], false);
-    }
-    let mut found = Vec::new();
-    for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(octets) {
-        match section {
-            Ok((is, der)) if is == kind => found.push(der),
-            Ok(_) => {}
-            Err(_) => return (found, true),
-        }
-    }
-    (found, false)
+    let what = if list.is_empty() || is_broken {
+        "no revocation list in PEM or DER form"
+    } else if list.iter().any(|der| CertificateRevocationList::from_der(der).is_err()) {
+        "the revocation list can't be read"
+    } else {
+        return Some(list.into_iter().map(CertificateRevocationListDer::from).collect());
+    };
+    problems.error("eap-crl", file.place.clone(), format!("{}: {what}", file.name));
+    None
 }

@@ -8,6 +8,10 @@ use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
 use crate::{
+    eap::{
+        sessions::Bounds,
+        tls::context::{TlsMax, TlsOptions},
+    },
     engine::client::{MabPassword, MacFrom, MessageAuthenticatorMode, Network},
     mdm::settings::Settings as MdmSettings,
     policy::facts::DeviceIdSource,
@@ -15,7 +19,9 @@ use crate::{
     radius::secret::Secret,
 };
 
-pub use crate::{audit::settings::Destination as Decisions, http::settings::Settings as Metrics};
+pub use crate::{
+    audit::settings::Destination as Decisions, eap::tls::settings::CrlFailure, http::settings::Settings as Metrics,
+};
 
 /// Everything that stands in `radmit.toml` and `conf.d`.
 #[derive(Debug)]
@@ -138,43 +144,68 @@ pub struct MdmServer {
     pub device_id_attributes: Vec<Named>,
 }
 
+/// A file and where its path stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileAt {
+    /// The path, from the folder of the file that names it.
+    pub path: PathBuf,
+    /// Its place.
+    pub place: Place,
+}
+
 /// `[eap-tls]`.
 #[derive(Clone, Debug)]
 pub struct EapTls {
     /// The server's certificate with its chain, PEM.
-    pub certificate: PathBuf,
+    pub certificate: FileAt,
     /// Its private key, PEM.
-    pub private_key: PathBuf,
+    pub private_key: FileAt,
     /// Who may issue client certificates, PEM.
-    pub client_ca: Vec<PathBuf>,
+    pub client_ca: Vec<FileAt>,
     /// Their revocation lists, PEM or DER.
-    pub crl: Vec<PathBuf>,
+    pub crl: Vec<FileAt>,
     /// Whether a missing or expired list rejects.
     pub crl_failure: CrlFailure,
-    /// Octets of one EAP-TLS fragment.
-    pub fragment_size: usize,
-    /// The newest TLS version that is offered.
-    pub tls_max: TlsVersion,
+    /// An OCSP response for the server's certificate, DER.
+    pub ocsp_response: Option<FileAt>,
+    /// Common names or whole names of the authorities whose certificates may name devices; none: all may.
+    pub device_id_issuers: Vec<Named>,
     /// How long a session may be resumed; zero is off.
     pub session_lifetime: Duration,
+    /// Whether TLS 1.3 devices get a ticket.
+    pub tickets: bool,
+    /// How many conversations may be open, and how long.
+    pub bounds: Bounds,
+    /// What holds for clients without a group of their own here.
+    pub options: EapOptions,
+    /// What differs for groups of clients.
+    pub groups: Vec<(Named, EapOptions)>,
 }
 
-/// What happens to a client certificate whose issuer has no valid revocation list.
+/// What may differ from one group of clients to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CrlFailure {
-    /// It is rejected.
-    Closed,
-    /// It is taken as not revoked.
-    Open,
+pub struct EapOptions {
+    /// The newest TLS version, and whether devices may sign with RSA-PSS.
+    pub tls: TlsOptions,
+    /// The longest EAP packet.
+    pub fragment_size: usize,
+    /// Whether MAC bypass may come as EAP-MD5.
+    pub md5: bool,
 }
 
-/// TLS versions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TlsVersion {
-    /// 1.2
-    Tls12,
-    /// 1.3
-    Tls13,
+impl EapTls {
+    /// What holds for a client with these groups: its first group that stands here counts.
+    #[must_use]
+    pub fn options_of(&self, groups: &[Box<str>]) -> EapOptions {
+        let own = groups.iter().find_map(|group| self.groups.iter().find(|(name, _)| name.text == *group));
+        own.map_or(self.options, |(_, options)| *options)
+    }
+
+    /// The newest TLS version that any client is offered.
+    #[must_use]
+    pub fn tls_max(&self) -> TlsMax {
+        self.groups.iter().map(|(_, options)| options.tls.max).fold(self.options.tls.max, TlsMax::max)
+    }
 }
 
 /// `[log]`.

@@ -73,6 +73,9 @@ fn read_all(path: &Path, files: &SharedFiles, problems: &mut Problems) -> Option
     let clients = clients(&client_tables, &server, files, problems);
     let mdm = mdm_servers(&mdm_tables, &main, files, problems);
     let eap_tls = eap::read(&Section::of("eap-tls", &roots, problems), &**files, problems);
+    if let Some(eap_tls) = &eap_tls {
+        eap::check_groups(eap_tls, clients.iter().map(|(client, _)| client), problems);
+    }
     let log = output::log(&Section::of("log", &roots, problems), problems);
     let metrics = output::metrics(&Section::of("metrics", &roots, problems), problems);
     for root in &roots {

@@ -27,11 +27,12 @@ const MDM: &str = "[[mdm]]";
 const INTUNE: &str = "[[mdm]], kind = \"intune\"";
 const INVENTORY: &str = "[[mdm]], kind = \"inventory\"";
 const EAP_TLS: &str = "[eap-tls]";
+const EAP_GROUP: &str = "[eap-tls.group.NAME]";
 const LOG: &str = "[log]";
 const METRICS: &str = "[metrics]";
 
 /// All keys, in the order in which the reference shows them.
-pub const KEYS: [Key; 58] = [
+pub const KEYS: [Key; 72] = [
     key(SERVER, "auth-listen", r#"["0.0.0.0:1812", "[::]:1812"]"#, "Where Access-Requests come in."),
     key(SERVER, "acct-listen", r#"["0.0.0.0:1813", "[::]:1813"]"#, "Where Accounting-Requests come in; `[]`: nowhere."),
     key(SERVER, "shards", "0", "Threads, each with its own sockets; 0: one for each core."),
@@ -154,13 +155,72 @@ pub const KEYS: [Key; 58] = [
     key(INTUNE, "requests-per-second", "80", "How much of Microsoft's budget (100) this server may use."),
     key(INVENTORY, "file", "", "The device file; read again when it changes."),
     key(EAP_TLS, "certificate", "", "The server's certificate with its chain, PEM."),
-    key(EAP_TLS, "private-key", "", "Its private key, PEM."),
-    key(EAP_TLS, "client-ca", "", "Who may issue client certificates, PEM."),
-    key(EAP_TLS, "crl", "[]", "Their revocation lists."),
+    key(EAP_TLS, "private-key", "", "Its private key, PEM, mode 0600."),
+    key(
+        EAP_TLS,
+        "client-ca",
+        "",
+        "Who may issue client certificates, PEM or DER; a store of its own, not the system's.",
+    ),
+    key(EAP_TLS, "crl", "[]", "Their revocation lists, PEM or DER; read again at each reload."),
     key(EAP_TLS, "crl-failure", r#""closed""#, "Whether a missing or expired list rejects (`closed`) or not (`open`)."),
-    key(EAP_TLS, "fragment-size", "1024", "Octets of one EAP-TLS fragment, 256 to 3500."),
-    key(EAP_TLS, "tls-max", r#""1.3""#, "The newest TLS version that is offered, `1.2` or `1.3`."),
+    key(
+        EAP_TLS,
+        "device-id-issuers",
+        "[]",
+        "Only certificates from these issuers (common name, or the whole name as in the log) name a device; `[]`: from any of client-ca.",
+    ),
+    key(
+        EAP_TLS,
+        "ocsp-response",
+        "",
+        "An OCSP response for the server's certificate, DER, that is sent with it; read again at each reload.",
+    ),
     key(EAP_TLS, "session-lifetime", r#""8h""#, "How long a session may be resumed, at most 7d; `0s` is off."),
+    key(
+        EAP_TLS,
+        "tickets",
+        "1",
+        "Tickets for TLS 1.3: 1, or 0 for devices that stumble over them, which then never resume.",
+    ),
+    key(EAP_TLS, "sessions-max", "16384", "Conversations that may be open at once; a restart is needed to change it."),
+    key(
+        EAP_TLS,
+        "client-sessions-max",
+        "4096",
+        "As many of them one client may have; a restart is needed to change it.",
+    ),
+    key(EAP_TLS, "idle-timeout", r#""60s""#, "How long a device may take for one packet, at most 120s."),
+    key(EAP_TLS, "total-timeout", r#""120s""#, "How long it may take for all of them, at most 120s."),
+    key(
+        EAP_TLS,
+        "group",
+        "",
+        "`[eap-tls.group.NAME]`: what differs for clients with NAME among their `groups`. The first such group of a client counts.",
+    ),
+    key(
+        EAP_TLS,
+        "fragment-size",
+        "1024",
+        "Octets of the longest EAP packet, 256 to 1496; a smaller Framed-MTU counts.",
+    ),
+    key(EAP_TLS, "tls-max", r#""1.3""#, "The newest TLS version that is offered, `1.2` or `1.3`."),
+    key(
+        EAP_TLS,
+        "rsa-pss",
+        "true",
+        "`false`: devices don't sign with RSA-PSS, which old TPMs can't; it keeps them at TLS 1.2, which has other signatures.",
+    ),
+    key(
+        EAP_TLS,
+        "eap-md5",
+        "false",
+        "Whether MAC bypass may come as EAP-MD5 (Cisco: `mab eap`); wired only, and only where a policy set's `methods` has it.",
+    ),
+    key(EAP_GROUP, "fragment-size", "", "Instead of `[eap-tls]`'s."),
+    key(EAP_GROUP, "tls-max", "", "Instead of `[eap-tls]`'s."),
+    key(EAP_GROUP, "rsa-pss", "", "Instead of `[eap-tls]`'s."),
+    key(EAP_GROUP, "eap-md5", "", "Instead of `[eap-tls]`'s."),
     key(LOG, "format", r#""text""#, "How radmit's own log is written, `text` or `json`."),
     key(LOG, "level", r#""info""#, "From which level on: `error`, `warn`, `info`, `debug`, `trace`."),
     key(LOG, "decisions", r#""stdout""#, "Where decisions go: `stdout`, `off`, or a file (mode 0640)."),

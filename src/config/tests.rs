@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    eap::tls::context::{TlsMax, TlsOptions},
     engine::client::{MabPassword, MacFrom, MessageAuthenticatorMode, Network},
     mdm::settings::Kind,
     policy::facts::DeviceIdSource,
@@ -16,7 +17,7 @@ use crate::{
 };
 
 use super::{
-    configuration::{Configuration, CrlFailure, Decisions, LogFormat, LogLevel, TlsVersion},
+    configuration::{Configuration, CrlFailure, Decisions, LogFormat, LogLevel},
     file,
     files::MemoryFiles,
     reference,
@@ -77,7 +78,7 @@ name = "campus-switches"
 address = ["10.20.0.0/16", "2001:db8:20::/48"]
 secret = { file = "secrets/campus" }
 vendor = "cisco"
-groups = ["wired", "campus"]
+groups = ["wired", "campus", "lobby"]
 message-authenticator = "learn"
 trust-authorize-only = false
 mab-password = { env = "MAB_PASSWORD" }
@@ -127,6 +128,21 @@ crl-failure = "open"
 fragment-size = 1100
 tls-max = "1.2"
 session-lifetime = "0s"
+tickets = 0
+device-id-issuers = ["Contoso Issuing CA 1"]
+ocsp-response = "certs/ca.pem"
+sessions-max = 1000
+client-sessions-max = 100
+idle-timeout = "20s"
+total-timeout = "40s"
+
+[eap-tls.group.lobby]
+tls-max = "1.3"
+
+[eap-tls.group.campus]
+fragment-size = 300
+rsa-pss = false
+eap-md5 = true
 
 [log]
 format = "json"
@@ -160,15 +176,35 @@ fn a_file_without_mistakes_is_read_without_a_word() {
     assert_eq!(full.log.decisions, Decisions::File("/var/log/radmit/decisions.json".into()));
     assert_eq!(full.metrics.listen, Some("[::1]:9999".parse().unwrap()));
     let eap = full.eap_tls.unwrap();
-    assert_eq!((eap.crl_failure, eap.tls_max, eap.fragment_size), (CrlFailure::Open, TlsVersion::Tls12, 1100));
-    assert!(eap.session_lifetime.is_zero());
+    assert_eq!(
+        (eap.crl_failure, eap.options.tls.max, eap.options.fragment_size),
+        (CrlFailure::Open, TlsMax::Tls12, 1100)
+    );
+    assert_eq!((eap.bounds.sessions, eap.bounds.of_client), (1000, 100));
+    assert_eq!((eap.bounds.idle, eap.bounds.total), (Duration::from_secs(20), Duration::from_secs(40)));
+    assert_eq!(&*eap.device_id_issuers[0].text, "Contoso Issuing CA 1");
+    assert!(eap.session_lifetime.is_zero() && !eap.tickets);
+}
+
+#[test]
+fn a_group_of_clients_has_its_own_way_of_eap() {
+    let eap = full().eap_tls.unwrap();
+    let of = |groups: &[&str]| eap.options_of(&groups.iter().map(|group| Box::from(*group)).collect::<Vec<_>>());
+    assert_eq!(of(&[]), eap.options);
+    assert_eq!(of(&["elsewhere"]), eap.options);
+    let campus = of(&["elsewhere", "campus", "lobby"]);
+    assert_eq!(campus.tls, TlsOptions { max: TlsMax::Tls12, pss: false }, "TLS 1.3 has no other RSA signatures");
+    assert_eq!((campus.fragment_size, campus.md5), (300, true));
+    let lobby = of(&["lobby"]);
+    assert_eq!((lobby.tls.max, lobby.fragment_size, lobby.md5), (TlsMax::Tls13, 1100, false));
+    assert_eq!(eap.tls_max(), TlsMax::Tls13, "what any group may have must be possible");
 }
 
 #[test]
 fn a_client_has_what_stands_in_the_file() {
     let clients = full().clients;
     let [campus, one] = &clients[..] else { panic!("{clients:?}") };
-    assert_eq!((&*campus.name, &*campus.vendor.text, campus.groups.len()), ("campus-switches", "cisco", 2));
+    assert_eq!((&*campus.name, &*campus.vendor.text, campus.groups.len()), ("campus-switches", "cisco", 3));
     assert_eq!(campus.networks, ["10.20.0.0/16", "2001:db8:20::/48"].map(|text| Network::parse(text).unwrap()));
     assert_eq!(campus.message_authenticator, MessageAuthenticatorMode::Learn);
     assert_eq!(campus.mac_from, MacFrom::CallingStationId);
@@ -617,7 +653,7 @@ path = "/metrics"
     radmit.toml:9:13: "eap-tls.client-ca" is empty; nobody could connect
     radmit.toml:10:8: certs/none.crl does not exist; correct the path or create the file
     radmit.toml:11:15: "eap-tls.crl-failure" can't be "soft"; write "closed" or "open"
-    radmit.toml:12:17: "eap-tls.fragment-size" must be between 256 and 3500
+    radmit.toml:12:17: "eap-tls.fragment-size" must be between 256 and 1496
     radmit.toml:13:11: "eap-tls.tls-max" is a decimal number; write a text in quotes
     radmit.toml:14:20: "eap-tls.session-lifetime" must be between 0s and 7d
     radmit.toml:16:10: "log.format" can't be "xml"; write "text" or "json"
@@ -625,6 +661,29 @@ path = "/metrics"
     radmit.toml:18:13: "log.decisions" is empty; write a path
     radmit.toml:20:10: "127.0.0.1" is no address to listen at; add the port: "127.0.0.1:9812"
     radmit.toml:21:1: unknown key "metrics.path"; in [metrics] there are: listen
+    "#);
+    insta::assert_snapshot!(said(&format!(r#"{CLIENT}
+[eap-tls]
+certificate = "certs/server.pem"
+private-key = "certs/server.key"
+client-ca = "certs/ca.pem"
+tickets = 2
+idle-timeout = "1h"
+sessions-max = 0
+[eap-tls.group.nobody]
+rsa-pss = false
+tls-max = "1.3"
+fragmentsize = 1000
+[eap-tls.group]
+flat = 1
+"#)), @r#"
+    radmit.toml:11:11: "eap-tls.tickets" must be between 0 and 1
+    radmit.toml:12:16: "eap-tls.idle-timeout" must be between 1s and 2m
+    radmit.toml:13:16: "eap-tls.sessions-max" must be between 1 and 16384
+    radmit.toml:14:16: warning: no [[client]] is in the group "nobody", so this has no effect
+    radmit.toml:16:11: TLS 1.3 has no RSA signatures but PSS; write tls-max = "1.2" beside rsa-pss = false
+    radmit.toml:17:1: unknown key "eap-tls.group.nobody.fragmentsize"; did you mean "fragment-size"?
+    radmit.toml:19:8: "eap-tls.group.flat" is a whole number; write a table, { … } or [ ] as a header
     "#);
     insta::assert_snapshot!(said(&format!("{CLIENT}[metrics]\nlisten = \"0.0.0.0:9812\"\n[log]\ndecisions = true\n")), @r#"
     radmit.toml:7:10: hint: the metrics and health pages have no password and name clients; let a firewall guard this port

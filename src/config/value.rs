@@ -14,7 +14,11 @@ use crate::{
     problem::Problems,
 };
 
-use super::{configuration::Named, files, files::Files};
+use super::{
+    configuration::{FileAt, Named},
+    files,
+    files::Files,
+};
 
 /// A path, relative to the file that names it.
 pub(super) fn path(value: &Value<'_>, problems: &mut Problems) -> Option<PathBuf> {
@@ -44,6 +48,11 @@ pub(super) fn readable(value: &Value<'_>, files: &dyn Files, problems: &mut Prob
     }
 }
 
+/// The path of a file that can be read, with its place.
+pub(super) fn file_at(value: &Value<'_>, files: &dyn Files, problems: &mut Problems) -> Option<FileAt> {
+    Some(FileAt { path: readable(value, files, problems)?, place: value.place() })
+}
+
 /// The path of a private key that can be read, best by its owner only.
 pub(super) fn private(value: &Value<'_>, files: &dyn Files, problems: &mut Problems) -> Option<PathBuf> {
     let path = readable(value, files, problems)?;
@@ -57,11 +66,6 @@ pub(super) fn warn_if_open(value: &Value<'_>, path: &Path, files: &dyn Files, pr
         let message = format!("everybody on this machine can read {}; chmod o-rwx it", path.display());
         value.warning(problems, "secret-file-open", message);
     }
-}
-
-/// The paths of files that can be read; one path stands for a list of one.
-pub(super) fn readable_list(value: &Value<'_>, files: &dyn Files, problems: &mut Problems) -> Vec<PathBuf> {
-    elements(value, problems).iter().filter_map(|value| readable(value, files, problems)).collect()
 }
 
 /// The elements of a list, or the value itself if it is a text.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    clock,
     config::{
         configuration::Configuration,
         file,
@@ -29,6 +30,8 @@ use crate::{
     problem::{Place, Problem, Problems},
 };
 
+use super::eap_tls::{self, LoadedEapTls};
+
 /// A configuration with all that it names.
 #[derive(Debug)]
 pub struct Loaded {
@@ -40,6 +43,8 @@ pub struct Loaded {
     pub policy: Policy,
     /// What came of the policy's cases.
     pub cases: trial::Report,
+    /// What `[eap-tls]` names; `None`: EAP is not offered.
+    pub eap_tls: Option<LoadedEapTls>,
 }
 
 /// Reads everything. `None` if there is an error; all problems are in `problems` either way.
@@ -58,6 +63,10 @@ pub fn load(named: Option<&Path>, files: &Arc<dyn Files>, problems: &mut Problem
     let names: Vec<&str> = vendors.iter().map(|vendor| &*vendor.name).collect();
     configuration.check_vendors(names.iter().copied(), problems);
     configuration.check_attributes(|name| dictionary.resolve(name).is_some(), problems);
+    let eap_tls = configuration
+        .eap_tls
+        .as_ref()
+        .and_then(|eap_tls| eap_tls::load(eap_tls, clock::now().wall, &**files, problems));
     let sources = read_folder(&configuration.server.policies, &["toml"], &**files, problems)?;
     let policy = load_policy(&configuration, &dictionary, &vendors, &sources, &**files, problems)?;
     let cases = trial::run_all(&policy, &dictionary, &configuration.server.zone);
@@ -65,7 +74,7 @@ pub fn load(named: Option<&Path>, files: &Arc<dyn Files>, problems: &mut Problem
     if problems.has_errors() {
         return None;
     }
-    Some(Loaded { configuration, dictionary: Arc::new(dictionary), policy, cases })
+    Some(Loaded { configuration, dictionary: Arc::new(dictionary), policy, cases, eap_tls })
 }
 
 /// The shipped dictionaries, extended by the operator's folder.

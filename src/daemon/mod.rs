@@ -3,6 +3,8 @@
 //! Owns the order in which things are read, bound, started and stopped. What the parts do is their own business, and
 //! what an operator types and sees is `cli`'s.
 
+pub mod eap_tls;
+mod expiry;
 pub mod load;
 pub mod log;
 pub mod server;

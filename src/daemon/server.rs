@@ -19,6 +19,7 @@ use crate::{
     clock,
     config::{configuration::Configuration, files::Files},
     device::question::{Answers, Questions, ServerIndex},
+    eap::tls::expiry::Expiry,
     engine::{
         Engine, Parts, Room,
         action::{Machine, Port},
@@ -41,6 +42,7 @@ use crate::{
 };
 
 use super::{
+    expiry::Expiries,
     load::{Loaded, load},
     snapshot::{Lasting, build},
     switch::{Behind, Switch, Translated},
@@ -58,6 +60,7 @@ pub struct Server {
     shared: Arc<ArcSwap<Snapshot>>,
     switch: Arc<Switch>,
     process: Arc<ProcessCells>,
+    expiries: Arc<Expiries>,
     log: Log,
     readiness: Arc<Readiness>,
     running: Running,
@@ -118,8 +121,10 @@ impl Server {
         let process = Arc::new(ProcessCells::default());
         let (log, events) = Log::start(&loaded.configuration.log.decisions, shards, Arc::clone(&process))
             .map_err(|error| StartError::Other(format!("log.decisions can't be written: {error}")))?;
+        let expiries = Arc::new(Expiries::default());
+        expiries.set(expiries_of(&loaded));
         let (snapshot, configuration) = build(loaded, &lasting);
-        process.set_configuration(&snapshot.hash, Vec::new());
+        process.set_configuration(&snapshot.hash, expiries.ends());
         let shared = Arc::new(ArcSwap::from_pointee(snapshot));
         let switch = Arc::new(Switch::default());
         let answers: Vec<Arc<dyn Answers>> =
@@ -152,6 +157,7 @@ impl Server {
             shared,
             switch,
             process,
+            expiries,
             log,
             readiness,
             running,
@@ -159,6 +165,7 @@ impl Server {
             stop_pages,
             configuration: Mutex::new(configuration),
         };
+        handle.spawn(Arc::clone(&server.expiries).warn_daily(stopped.clone()));
         if let Some(pages) = pages {
             server.serve_pages(pages, cells, stopped);
         }
@@ -235,6 +242,7 @@ impl Server {
         };
         let mut current = self.configuration.lock().unwrap_or_else(PoisonError::into_inner);
         warn_about_restarts(&current, &loaded.configuration);
+        let expiries = expiries_of(&loaded);
         let (snapshot, configuration) = build(loaded, &self.lasting);
         let answers: Vec<Arc<dyn Answers>> =
             self.running.mailboxes().iter().map(|mailbox| Arc::clone(mailbox) as Arc<dyn Answers>).collect();
@@ -250,7 +258,8 @@ impl Server {
                 return;
             }
         }
-        self.process.set_configuration(&snapshot.hash, Vec::new());
+        self.expiries.set(expiries);
+        self.process.set_configuration(&snapshot.hash, self.expiries.ends());
         info!(config = %snapshot.hash, "reloaded");
         self.shared.store(Arc::new(snapshot));
         *current = configuration;
@@ -304,6 +313,10 @@ impl Server {
     pub const fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics
     }
+}
+
+fn expiries_of(loaded: &Loaded) -> Vec<Expiry> {
+    loaded.eap_tls.as_ref().map(|eap_tls| eap_tls.expiries.clone()).unwrap_or_default()
 }
 
 fn bind_pages(configuration: &Configuration, handle: &Handle) -> Result<Option<Pages>, StartError> {

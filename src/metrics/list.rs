@@ -89,7 +89,7 @@ families! {
     MDM_QUESTIONS_REFUSED = Counter "radmit_mdm_questions_refused_total" ["server"] "Questions that could not be asked in time.";
     MDM_ROWS_MISMATCHED = Counter "radmit_mdm_rows_mismatched_total" ["server"] "Devices in answers that were not asked for, and were ignored.";
     MDM_SYNCS = Counter "radmit_mdm_syncs_total" ["server", "result"] "Full lists that came in to their end (ok) and that did not (failed).";
-    TLS_CERT_EXPIRY = Gauge "radmit_tls_cert_expiry_seconds" ["use"] "Unix time at which a certificate of ours expires.";
+    TLS_CERT_EXPIRY = Gauge "radmit_tls_cert_expiry_seconds" ["use"] "Unix time at which the next of eap-server (our certificate and its chain), eap-client-ca or eap-crl expires.";
     CONFIG_INFO = Info "radmit_config_info" ["hash"] "Which configuration is running.";
     CONFIG_RELOAD = Counter "radmit_config_reload_total" ["result"] "Reloads that were taken (ok) and refused (failed).";
     LOG_LINES = Counter "radmit_log_lines_total" [] "Lines of the decision log that were written.";

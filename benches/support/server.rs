@@ -23,7 +23,7 @@ use radmit::{
     document::Source,
     engine::{
         Engine, Parts, Room,
-        client::{Client, Clients, MabPassword, MacFrom, MessageAuthenticatorMode, Network},
+        client::{Client, Clients, EapOptions, MabPassword, MacFrom, MessageAuthenticatorMode, Network},
         event::EventSink,
         snapshot::{IdentifierKind, MdmServer, Snapshot},
     },
@@ -157,7 +157,7 @@ fn client(number: u32, policy: &Policy, shards: usize) -> (Client, Vec<Network>)
         trust_authorize_only: false,
         mab_password: MabPassword::Mac,
         mac_from: MacFrom::Either,
-        tls: radmit::eap::tls::context::TlsOptions::default(),
+        eap: EapOptions::default(),
         decision_deadline: Duration::from_secs(3),
         cells: (0..shards).map(|_| ClientCells::default()).collect(),
     };

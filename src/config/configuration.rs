@@ -8,10 +8,7 @@ use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
 use crate::{
-    eap::{
-        sessions::Bounds,
-        tls::context::{TlsMax, TlsOptions},
-    },
+    eap::{sessions::Bounds, tls::context::TlsMax},
     engine::client::{MabPassword, MacFrom, MessageAuthenticatorMode, Network},
     mdm::settings::Settings as MdmSettings,
     policy::facts::DeviceIdSource,
@@ -20,7 +17,8 @@ use crate::{
 };
 
 pub use crate::{
-    audit::settings::Destination as Decisions, eap::tls::settings::CrlFailure, http::settings::Settings as Metrics,
+    audit::settings::Destination as Decisions, eap::tls::settings::CrlFailure, engine::client::EapOptions,
+    http::settings::Settings as Metrics,
 };
 
 /// Everything that stands in `radmit.toml` and `conf.d`.
@@ -180,17 +178,6 @@ pub struct EapTls {
     pub options: EapOptions,
     /// What differs for groups of clients.
     pub groups: Vec<(Named, EapOptions)>,
-}
-
-/// What may differ from one group of clients to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EapOptions {
-    /// The newest TLS version, and whether devices may sign with RSA-PSS.
-    pub tls: TlsOptions,
-    /// The longest EAP packet.
-    pub fragment_size: usize,
-    /// Whether MAC bypass may come as EAP-MD5.
-    pub md5: bool,
 }
 
 impl EapTls {

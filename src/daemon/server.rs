@@ -117,7 +117,8 @@ impl Server {
         let udp = Udp::bind(&settings).map_err(StartError::Port)?;
         let pages = bind_pages(&loaded.configuration, handle)?;
         let shards = udp.shards();
-        let lasting = Arc::new(Lasting::new(shards));
+        let bounds = loaded.configuration.eap_tls.as_ref().map(|eap| eap.bounds).unwrap_or_default();
+        let lasting = Arc::new(Lasting::new(shards, bounds));
         let process = Arc::new(ProcessCells::default());
         let (log, events) = Log::start(&loaded.configuration.log.decisions, shards, Arc::clone(&process))
             .map_err(|error| StartError::Other(format!("log.decisions can't be written: {error}")))?;

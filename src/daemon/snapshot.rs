@@ -14,11 +14,11 @@ use crate::{
         question::ServerIndex,
     },
     dictionary::{Attribute, Dictionary},
-    eap::{sessions::Bounds, tls::context::TlsOptions},
+    eap::{sessions::Bounds, tls::resume::Resumptions},
     engine::{
         client::{Client, Clients},
         dialogue::Dialogues,
-        snapshot::{IdentifierKind, MdmServer, Snapshot},
+        snapshot::{EapTls, IdentifierKind, MdmServer, Snapshot},
     },
     limits,
     metrics::{cell::Counter, engine::ClientRegistry, mdm::ServerRegistry},
@@ -36,6 +36,8 @@ pub struct Lasting {
     pub clients: Arc<ClientRegistry>,
     /// The EAP conversations. Each keeps the configuration that it began under.
     pub dialogues: Arc<Dialogues>,
+    /// The TLS sessions that can be resumed.
+    pub resumptions: Arc<Resumptions>,
     /// The counters of MDM servers.
     pub mdm: Arc<ServerRegistry>,
     /// The directory of each MDM server by name, and the place that was given to it.
@@ -48,11 +50,12 @@ pub type LastingServer = (ServerIndex, Arc<Directory>);
 impl Lasting {
     /// Nothing yet.
     #[must_use]
-    pub fn new(shards: usize) -> Self {
+    pub fn new(shards: usize, bounds: Bounds) -> Self {
         Self {
             shards,
             clients: Arc::new(ClientRegistry::new(shards)),
-            dialogues: Arc::new(Dialogues::new(Bounds::default())),
+            dialogues: Arc::new(Dialogues::new(bounds)),
+            resumptions: Arc::new(Resumptions::new()),
             mdm: Arc::default(),
             servers: Mutex::default(),
         }
@@ -78,7 +81,7 @@ impl Lasting {
 /// Builds the snapshot. Everything was checked when it was loaded.
 #[must_use]
 pub fn build(loaded: Loaded, lasting: &Lasting) -> (Snapshot, Configuration) {
-    let Loaded { mut configuration, dictionary, policy, .. } = loaded;
+    let Loaded { mut configuration, dictionary, policy, eap_tls, .. } = loaded;
     let servers = servers_of(&configuration, &dictionary, lasting);
     let servers_of_sets = policy
         .sets()
@@ -98,6 +101,7 @@ pub fn build(loaded: Loaded, lasting: &Lasting) -> (Snapshot, Configuration) {
         .enumerate()
         .map(|(at, (client, cells))| {
             let configuration::Client { name, networks, secret, vendor, groups, .. } = client;
+            let eap_options = configuration.eap_tls.as_ref().map(|eap| eap.options_of(&groups)).unwrap_or_default();
             let client = Client {
                 index: u32::try_from(at).unwrap_or(u32::MAX),
                 name,
@@ -109,7 +113,7 @@ pub fn build(loaded: Loaded, lasting: &Lasting) -> (Snapshot, Configuration) {
                 trust_authorize_only: client.trust_authorize_only,
                 mab_password: client.mab_password,
                 mac_from: client.mac_from,
-                tls: TlsOptions::default(),
+                eap: eap_options,
                 decision_deadline: client.decision_deadline,
                 cells,
             };
@@ -125,7 +129,15 @@ pub fn build(loaded: Loaded, lasting: &Lasting) -> (Snapshot, Configuration) {
         servers,
         servers_of_sets,
         zone: configuration.server.zone.clone(),
-        eap_tls: None,
+        eap_tls: eap_tls.map(|read| EapTls {
+            context: Arc::new(read.context.with_resumptions(Arc::clone(&lasting.resumptions))),
+            device_id_issuers: configuration
+                .eap_tls
+                .iter()
+                .flat_map(|eap| &eap.device_id_issuers)
+                .map(|name| name.text.clone())
+                .collect(),
+        }),
         reject_delay: configuration.server.reject_delay,
         rule_hits: (0..lasting.shards).map(|_| (0..rules).map(|_| Counter::default()).collect()).collect(),
     };

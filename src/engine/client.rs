@@ -38,12 +38,29 @@ pub struct Client {
     pub mab_password: MabPassword,
     /// Which attribute names the MAC.
     pub mac_from: MacFrom,
-    /// What its devices can do in EAP-TLS.
-    pub tls: TlsOptions,
+    /// How its devices come with EAP.
+    pub eap: EapOptions,
     /// When an answer must have left.
     pub decision_deadline: Duration,
     /// Its counters, one set for each shard.
     pub cells: Arc<[ClientCells]>,
+}
+
+/// What may differ in EAP from one group of clients to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EapOptions {
+    /// The newest TLS version, and whether devices may sign with RSA-PSS.
+    pub tls: TlsOptions,
+    /// The longest EAP packet, in octets; Framed-MTU can make it shorter.
+    pub fragment_size: usize,
+    /// Whether MAC bypass may come as EAP-MD5.
+    pub md5: bool,
+}
+
+impl Default for EapOptions {
+    fn default() -> Self {
+        Self { tls: TlsOptions::default(), fragment_size: 1_024, md5: false }
+    }
 }
 
 /// What is asked of the Message-Authenticator of an Access-Request (CONTRACT 2.3, CVE-2024-3596).
@@ -211,7 +228,7 @@ pub(super) mod tests {
             trust_authorize_only: false,
             mab_password: MabPassword::Mac,
             mac_from: MacFrom::Either,
-            tls: TlsOptions::default(),
+            eap: EapOptions::default(),
             decision_deadline: Duration::from_secs(2),
             cells: Arc::new([ClientCells::default()]),
         }

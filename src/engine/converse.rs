@@ -93,7 +93,7 @@ impl State {
         let offer = Offer {
             tls: allows(Method::EapTls).then(|| tls_offer(&pass)).flatten(),
             // On the air anybody could listen and try passwords; a MAC bypass has no business there.
-            md5: allows(Method::EapMd5) && request::medium(&pass.packet) == Some(Medium::Wired),
+            md5: pass.client.eap.md5 && allows(Method::EapMd5) && request::medium(&pass.packet) == Some(Medium::Wired),
         };
         if offer.tls.is_none() && !offer.md5 {
             let outcome = Outcome::Refused(RejectReason::EapNotOffered);
@@ -416,8 +416,8 @@ fn tls_offer(pass: &Pass<'_>) -> Option<TlsOffer> {
     let framed_mtu = pass.packet.first(kind::FRAMED_MTU).and_then(integer);
     Some(TlsOffer {
         context: Arc::clone(&settings.context),
-        options: pass.client.tls,
-        packet_octets_max: packet_octets_max(settings.fragment_size, framed_mtu),
+        options: pass.client.eap.tls,
+        packet_octets_max: packet_octets_max(pass.client.eap.fragment_size, framed_mtu),
     })
 }
 

@@ -114,8 +114,8 @@ pub(super) fn identity_by_certificate(
     settings: &EapTls,
 ) -> (Identity, CertificateIds) {
     let issuers = &settings.device_id_issuers;
-    let may_name = issuers.is_empty()
-        || evidence.issuer_cn.as_deref().is_some_and(|name| issuers.iter().any(|one| **one == *name));
+    let is_issuer = |name: &str| *evidence.issuer == *name || evidence.issuer_cn.as_deref() == Some(name);
+    let may_name = issuers.is_empty() || issuers.iter().any(|name| is_issuer(name));
     let ids = if may_name { CertificateIds::read(&names_of(evidence)) } else { CertificateIds::default() };
     let mut device_ids = DeviceIds::default();
     for id in ids.iter() {

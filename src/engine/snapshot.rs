@@ -64,9 +64,7 @@ impl Snapshot {
 pub struct EapTls {
     /// Our certificate, whom we trust.
     pub context: Arc<TlsContext>,
-    /// The longest EAP packet, in octets; a client's Framed-MTU can make it shorter.
-    pub fragment_size: usize,
-    /// Common names of the authorities whose certificates may name a device id; without any all may.
+    /// Common names or whole names of the authorities whose certificates may name devices; without any all may.
     pub device_id_issuers: Box<[Box<str>]>,
 }
 

@@ -12,6 +12,7 @@ mod eap_keys;
 mod eap_refused;
 mod eap_settings;
 mod engine;
+mod engine_eap;
 mod fuzz;
 mod fuzz_bodies;
 mod malformed;

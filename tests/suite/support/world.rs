@@ -19,9 +19,9 @@ use radmit::{
     engine::{
         Engine, Parts, Room,
         action::{Datagram, Machine as _, Outbox, Peer, Port, Route},
-        client::{Client, Clients, MabPassword, MacFrom, MessageAuthenticatorMode, Network},
+        client::{Client, Clients, EapOptions, MabPassword, MacFrom, MessageAuthenticatorMode, Network},
         event::{Event, EventSink},
-        snapshot::{IdentifierKind, MdmServer, Snapshot},
+        snapshot::{EapTls, IdentifierKind, MdmServer, Snapshot},
     },
     metrics::{
         cell::Counter,
@@ -113,6 +113,7 @@ impl EventSink for ToyEvents {
 pub(crate) struct Setting {
     pub(crate) policy: &'static str,
     pub(crate) client: fn(&mut Client),
+    pub(crate) eap_tls: Option<EapTls>,
     pub(crate) reject_delay: Duration,
     pub(crate) servers: usize,
     pub(crate) room: Room,
@@ -337,7 +338,7 @@ fn snapshot(
         trust_authorize_only: false,
         mab_password: MabPassword::Mac,
         mac_from: MacFrom::Either,
-        tls: radmit::eap::tls::context::TlsOptions::default(),
+        eap: EapOptions::default(),
         decision_deadline: Duration::from_secs(2),
         cells: Arc::new([ClientCells::default()]),
     };
@@ -371,7 +372,7 @@ fn snapshot(
         policy,
         servers,
         zone: jiff::tz::TimeZone::UTC,
-        eap_tls: None,
+        eap_tls: setting.eap_tls.clone(),
         reject_delay: setting.reject_delay,
     }
 }

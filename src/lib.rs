@@ -18,4 +18,5 @@ pub mod policy;
 pub mod problem;
 pub mod radius;
 pub mod sim;
+pub mod store;
 pub mod udp;

@@ -136,10 +136,26 @@ pub const OUTSIDE_ANSWERS_MAX: usize = 262_144;
 pub const USED_DEVICES_MARKED: usize = 262_144;
 /// Texts that devices share: versions, models, … When full, and all are in use, a new one is not shared.
 pub const SHARED_TEXTS_MAX: usize = 65_536;
-/// Removed devices that are told one by one to the store; over it the store compares with all.
-pub const FORGOTTEN_DEVICES_MAX: usize = 65_536;
 /// Text of one fact of a device, in octets; longer ones are cut.
 pub const DEVICE_TEXT_OCTETS_MAX: usize = 256;
+
+// --- what survives a restart -----------------------------------------------------------------------------------------
+
+/// Octets of the database; about 250 for a device, so that several full directories fit. When full nothing more is saved,
+/// which is told and counted.
+pub const STORE_OCTETS_MAX: u64 = 8 * 1024 * 1024 * 1024;
+/// Octets of one part of a directory; a full directory's parts have about 150 kB. A longer one in a file is damage.
+pub const STORE_PART_OCTETS_MAX: usize = 16 * 1024 * 1024;
+/// Servers whose devices are kept, those of earlier configurations included. When full the one that was saved longest ago
+/// leaves.
+pub const STORE_SERVERS_MAX: usize = 2 * MDM_SERVERS_MAX;
+/// How often what changed is saved. What is lost when the machine dies is asked again.
+pub const STORE_INTERVAL: Duration = Duration::from_secs(60);
+/// For how long no request without Message-Authenticator may come from a client before radmit says that it can be
+/// required.
+pub const LEARN_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Signed requests that must have come in that time: a client that is silent has shown nothing.
+pub const LEARN_REQUESTS_MIN: u64 = 20;
 
 // --- EAP -------------------------------------------------------------------------------------------------------------
 

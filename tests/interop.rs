@@ -243,10 +243,7 @@ fn a_reload_swaps_everything_and_a_broken_file_changes_nothing() {
     folder.write("devices.toml", DEVICES);
     folder.write("policies/lab.toml", &policy(20));
     let radmit = Radmit::start(&["serve", "-c", &folder.config()]);
-    let said = radmit.wait_for("is ready");
-    let listening = said.iter().find(|line| line.contains("authentication")).unwrap();
-    let at = listening.find("127.0.0.1:").unwrap();
-    let auth: String = listening[at..].chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':')).collect();
+    let auth = auth_address(&radmit);
     let vlan = || radclient(&auth, "auth", "a secret for the lab", &mab("a4c3f0112233"));
     assert!(vlan().contains("= \"20\""), "{}", vlan());
 
@@ -261,6 +258,67 @@ fn a_reload_swaps_everything_and_a_broken_file_changes_nothing() {
     assert!(said.contains("lab.toml:7:14: unknown fact \"mdm.complaint\"; did you mean \"mdm.compliant\"?"), "{said}");
     assert!(vlan().contains("= \"21\""), "{}", vlan());
     assert_eq!(radmit.stop(), Some(0));
+}
+
+/// The simulated cloud as a program of its own, so that it can be gone while the server runs.
+fn cloud(folder: &Folder) -> (Radmit, String) {
+    let ca = folder.0.join("certs/trust/sim.pem");
+    fs::create_dir_all(ca.parent().unwrap()).unwrap();
+    let radmit = Radmit::start(&["sim", "--listen", LOOPBACK, "--ca-out", &ca.to_string_lossy()]);
+    let said = radmit.wait_for("graph-url");
+    let setting = |key: &str| said.iter().find(|line| line.trim_start().starts_with(key)).unwrap().trim().to_owned();
+    let server = format!(
+        "[[mdm]]\nname = \"lab-intune\"\nkind = \"intune\"\ntenant-id = \"11112222-3333-4444-5555-666677778888\"\n\
+         client-id = \"aaaa1111-bb22-cc33-dd44-eeee5555ffff\"\ncredential = {{ client-secret = \"sim-secret\" }}\n\
+         only-trust-anchors = true\ntrust-anchors = [\"certs/trust\"]\n{}\n{}\n",
+        setting("token-url"),
+        setting("graph-url"),
+    );
+    (radmit, server)
+}
+
+fn auth_address(radmit: &Radmit) -> String {
+    let said = radmit.wait_for("is ready");
+    let listening = said.iter().find(|line| line.contains("authentication")).unwrap();
+    let at = listening.find("127.0.0.1:").unwrap();
+    listening[at..].chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':')).collect()
+}
+
+#[test]
+fn a_known_device_keeps_its_answer_over_a_restart_without_the_cloud() {
+    let folder = Folder::new("restart");
+    let (cloud, server) = cloud(&folder);
+    let head = CONFIGURATION.split("[[mdm]]").next().unwrap();
+    let write = |more: &str| {
+        folder.write("radmit.toml", &format!("{head}{server}{more}[metrics]\nlisten = \"off\"\n"));
+    };
+    write("");
+    folder.write("policies/lab.toml", &policy(20));
+    let first = Radmit::start(&["serve", "-c", &folder.config()]);
+    first.wait_for("the list of all devices is complete");
+    assert_eq!(first.stop(), Some(0));
+    assert_eq!(cloud.stop(), Some(0));
+
+    // As young as it is it counts; too old, the cloud is asked, and the old answer serves.
+    for (ages, source) in [("", "sync"), ("compliance-max-age = \"1s\"\nnegative-max-age = \"1s\"\n", "stale")] {
+        write(ages);
+        let again = Radmit::start(&["serve", "-c", &folder.config()]);
+        let auth = auth_address(&again);
+        let wanted = format!("\"source\":\"{source}\"");
+        let sources = std::iter::from_fn(|| {
+            let got = radclient(&auth, "auth", "a secret for the lab", &mab("a4c3f0112233"));
+            assert!(got.contains("Access-Accept") && got.contains("= \"20\""), "{got}");
+            again.wait_for("\"event\":\"decision\"").pop()
+        });
+        // Within a second or two it is too old; each round is a program that starts and ends.
+        let found = sources.take(1_000).find(|line| line.contains(&wanted));
+        assert!(found.is_some(), "{wanted} never came");
+        let got = radclient(&auth, "auth", "a secret for the lab", &mab("a4c3f0999999"));
+        assert!(got.contains("Access-Reject"), "nothing is said about a device that was never known: {got}");
+        let line = again.wait_for("\"event\":\"decision\"").pop().unwrap();
+        assert!(!line.contains("not-found"), "{line}");
+        assert_eq!(again.stop(), Some(0));
+    }
 }
 
 #[test]

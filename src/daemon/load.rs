@@ -17,6 +17,7 @@ use crate::{
     },
     dictionary::{Builder, Dictionary},
     document::Source,
+    engine::client::MessageAuthenticatorMode,
     limits,
     mdm::settings::{Api, Kind},
     policy::{
@@ -28,6 +29,7 @@ use crate::{
         vendor::Vendors,
     },
     problem::{Place, Problem, Problems},
+    store::keeper::can_be_required,
 };
 
 use super::eap_tls::{self, LoadedEapTls};
@@ -62,6 +64,7 @@ pub fn load(named: Option<&Path>, files: &Arc<dyn Files>, problems: &mut Problem
     let vendors = load_vendors(&configuration, &dictionary, &**files, problems);
     let names: Vec<&str> = vendors.iter().map(|vendor| &*vendor.name).collect();
     configuration.check_vendors(names.iter().copied(), problems);
+    tell_learnt(&configuration, problems);
     configuration.check_attributes(|name| dictionary.resolve(name).is_some(), problems);
     let eap_tls = configuration
         .eap_tls
@@ -75,6 +78,25 @@ pub fn load(named: Option<&Path>, files: &Arc<dyn Files>, problems: &mut Problem
         return None;
     }
     Some(Loaded { configuration, dictionary: Arc::new(dictionary), policy, cases, eap_tls })
+}
+
+/// Clients that learn, and have shown for long enough that they sign.
+fn tell_learnt(configuration: &Configuration, problems: &mut Problems) {
+    let learners =
+        configuration.clients.iter().filter(|client| client.message_authenticator == MessageAuthenticatorMode::Learn);
+    let mut learners = learners.peekable();
+    if learners.peek().is_none() {
+        return;
+    }
+    let able = can_be_required(&configuration.server.state_dir, clock::now().wall);
+    for client in learners.filter(|client| able.contains(&client.name)) {
+        let message = format!(
+            "every request of client \"{}\" in seven days carried Message-Authenticator; set message-authenticator = \
+             \"require\"",
+            client.name
+        );
+        problems.warning("message-authenticator-learnt", Some(client.place.clone()), message);
+    }
 }
 
 /// The shipped dictionaries, extended by the operator's folder.

@@ -23,6 +23,7 @@ use crate::{
     engine::{
         Engine, Parts, Room,
         action::{Machine, Port},
+        client::MessageAuthenticatorMode,
         snapshot::Snapshot,
     },
     http::{
@@ -31,13 +32,15 @@ use crate::{
     },
     mdm::worker::{self, ServerSetup, StartError as MdmError},
     metrics::{
-        engine::ShardCells,
+        cell::Counter,
+        engine::{ClientCells, ShardCells},
         list,
         packets::Packets,
         page::{Exposition, Page, Source},
         process::ProcessCells,
     },
     problem::{Problems, Severity},
+    store::keeper::Count,
     udp::{self, Running, Udp},
 };
 
@@ -118,7 +121,7 @@ impl Server {
         let pages = bind_pages(&loaded.configuration, handle)?;
         let shards = udp.shards();
         let bounds = loaded.configuration.eap_tls.as_ref().map(|eap| eap.bounds).unwrap_or_default();
-        let lasting = Arc::new(Lasting::new(shards, bounds));
+        let lasting = Arc::new(Lasting::new(shards, bounds, &loaded.configuration.server.state_dir));
         let process = Arc::new(ProcessCells::default());
         let (log, events) = Log::start(&loaded.configuration.log.decisions, shards, Arc::clone(&process))
             .map_err(|error| StartError::Other(format!("log.decisions can't be written: {error}")))?;
@@ -170,6 +173,7 @@ impl Server {
         if let Some(pages) = pages {
             server.serve_pages(pages, cells, stopped);
         }
+        server.start_store();
         server.readiness.set(Stage::Ready);
         server.tell_started();
         Ok(server)
@@ -191,6 +195,7 @@ impl Server {
             Box::new(packets),
             Box::new(hits),
             Box::new(Arc::clone(&self.lasting.mdm)),
+            Box::new(Arc::clone(&self.lasting.stored)),
             Box::new(Arc::clone(&self.process)),
         ];
         let exposition = Arc::new(Exposition::new(sources));
@@ -204,6 +209,11 @@ impl Server {
                 error!(%error, "the pages for metrics and health ended");
             }
         });
+    }
+
+    fn start_store(&self) {
+        let shared = Arc::clone(&self.shared);
+        self.lasting.store.start(Box::new(move || counts_of_learners(&shared.load())));
     }
 
     fn tell_started(&self) {
@@ -277,7 +287,10 @@ impl Server {
         if broken > 0 {
             error!(shards = broken, "some shards had ended with a bug");
         }
-        drop(self.switch.take());
+        if let Some(behind) = self.switch.take() {
+            behind.worker.release();
+        }
+        self.lasting.store.stop();
         self.stop_pages.send_replace(true);
         drop(self.log);
         info!("stopped");
@@ -340,7 +353,7 @@ fn start_worker(
     let mut places: Vec<ServerIndex> = Vec::new();
     let mut setups = Vec::new();
     for server in configuration.mdm.iter().filter(|server| server.settings.enabled) {
-        let Some((index, directory)) = lasting.server(&server.settings.name) else { continue };
+        let Some((index, directory)) = lasting.server(&server.settings) else { continue };
         places.push(index);
         let metrics = lasting.mdm.cells(&server.settings.name);
         setups.push(ServerSetup { settings: server.settings.clone(), directory, metrics });
@@ -360,8 +373,11 @@ fn warn_about_restarts(before: &Configuration, after: &Configuration) {
     if old.auth_listen != new.auth_listen || old.acct_listen != new.acct_listen || old.shards != new.shards {
         warn!("listen addresses or shards changed: that needs a restart; everything else is reloaded");
     }
-    if before.metrics.listen != after.metrics.listen || before.log.decisions != after.log.decisions {
-        warn!("metrics.listen or log.decisions changed: that needs a restart; everything else is reloaded");
+    if before.metrics.listen != after.metrics.listen
+        || before.log.decisions != after.log.decisions
+        || old.state_dir != new.state_dir
+    {
+        warn!("metrics.listen, log.decisions or state-dir changed: that needs a restart; everything else is reloaded");
     }
 }
 
@@ -374,6 +390,19 @@ fn rule_hits(snapshot: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
         ([set, &*rule.name, verdict], hits)
     });
     page.counter(&list::RULE_HITS, lines)
+}
+
+/// What the clients sent of which is to be learnt whether they sign.
+fn counts_of_learners(snapshot: &Snapshot) -> Vec<Count> {
+    let learners = snapshot.clients.list().iter();
+    let learners = learners.filter(|client| client.message_authenticator == MessageAuthenticatorMode::Learn);
+    learners
+        .map(|client| {
+            let sum = |cell: fn(&ClientCells) -> &Counter| client.cells.iter().map(|cells| cell(cells).value()).sum();
+            let (signed, unsigned) = (sum(|cells| &cells.signed), sum(|cells| &cells.unsigned));
+            Count { client: client.name.clone(), signed, unsigned }
+        })
+        .collect()
 }
 
 fn seed() -> Result<u64, StartError> {

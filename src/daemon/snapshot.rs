@@ -4,6 +4,7 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -21,8 +22,10 @@ use crate::{
         snapshot::{EapTls, IdentifierKind, MdmServer, Snapshot},
     },
     limits,
-    metrics::{cell::Counter, engine::ClientRegistry, mdm::ServerRegistry},
+    mdm::settings::Settings,
+    metrics::{cell::Counter, engine::ClientRegistry, mdm::ServerRegistry, store::StoreCells},
     policy::{decision::VendorIndex, facts::DeviceIdSource},
+    store::keeper::Store,
 };
 
 use super::load::Loaded;
@@ -40,40 +43,55 @@ pub struct Lasting {
     pub resumptions: Arc<Resumptions>,
     /// The counters of MDM servers.
     pub mdm: Arc<ServerRegistry>,
-    /// The directory of each MDM server by name, and the place that was given to it.
-    servers: Mutex<HashMap<Box<str>, LastingServer>>,
+    /// What survives a restart.
+    pub store: Store,
+    /// The counters of the store.
+    pub stored: Arc<StoreCells>,
+    /// The directory of each MDM server by its name and by whose devices they are, and the place that was given to it.
+    servers: Mutex<HashMap<ServerName, LastingServer>>,
 }
+
+/// A server's name, and whose devices it knows; the latter only where they are kept over a restart.
+type ServerName = (Box<str>, Option<String>);
 
 /// The place of an MDM server, and what it is known to have said.
 pub type LastingServer = (ServerIndex, Arc<Directory>);
 
 impl Lasting {
-    /// Nothing yet.
+    /// Nothing yet but what the store in `state_dir` kept.
     #[must_use]
-    pub fn new(shards: usize, bounds: Bounds) -> Self {
+    pub fn new(shards: usize, bounds: Bounds, state_dir: &Path) -> Self {
+        let stored = Arc::<StoreCells>::default();
         Self {
             shards,
             clients: Arc::new(ClientRegistry::new(shards)),
             dialogues: Arc::new(Dialogues::new(bounds)),
             resumptions: Arc::new(Resumptions::new()),
             mdm: Arc::default(),
+            store: Store::open(state_dir, Arc::clone(&stored)),
+            stored,
             servers: Mutex::default(),
         }
     }
 
     /// The place and the directory of a server. They stay its own for as long as the process runs, so that an answer to
-    /// a question of the time before a reload can't reach another server's.
+    /// a question of the time before a reload can't reach another server's. A name that a reload gave to another tenant
+    /// is another server: what was known about its devices is not said about theirs.
     ///
-    /// Bound: [`limits::MDM_SERVERS_MAX`] names; beyond it there is none, and the server needs a restart.
+    /// Bound: [`limits::MDM_SERVERS_MAX`] servers; beyond it there is none, and the server needs a restart.
     #[must_use]
-    pub fn server(&self, name: &str) -> Option<LastingServer> {
+    pub fn server(&self, settings: &Settings) -> Option<LastingServer> {
+        let key = (Box::from(&*settings.name), settings.identity());
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((index, directory)) = servers.get(name) {
+        if let Some((index, directory)) = servers.get(&key) {
             return Some((*index, Arc::clone(directory)));
         }
         let index = u8::try_from(servers.len()).ok().filter(|index| usize::from(*index) < limits::MDM_SERVERS_MAX)?;
         let directory = Arc::new(Directory::new(Capacity::default()));
-        servers.insert(name.into(), (ServerIndex(index), Arc::clone(&directory)));
+        if let Some(identity) = &key.1 {
+            self.store.keep(&settings.name, identity, &directory);
+        }
+        servers.insert(key, (ServerIndex(index), Arc::clone(&directory)));
         Some((ServerIndex(index), directory))
     }
 }
@@ -150,7 +168,7 @@ fn servers_of(configuration: &Configuration, dictionary: &Dictionary, lasting: &
         .iter()
         .filter(|server| server.settings.enabled)
         .filter_map(|server| {
-            let (index, directory) = lasting.server(&server.settings.name)?;
+            let (index, directory) = lasting.server(&server.settings)?;
             Some(MdmServer {
                 index,
                 name: Box::from(&*server.settings.name),

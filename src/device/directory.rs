@@ -108,23 +108,7 @@ pub struct Directory {
     listed_at: AtomicI64,
     enrolment_url: RwLock<Option<Arc<str>>>,
     /// One writer at a time; packet threads never take it.
-    writer: Mutex<Writer>,
-}
-
-/// What only writers need.
-#[derive(Default)]
-struct Writer {
-    joiner: Joiner,
-    forgotten: Forgotten,
-}
-
-/// Devices that were removed since somebody last asked: what a store must delete.
-#[derive(Clone, Debug, Default)]
-pub struct Forgotten {
-    /// Their ids.
-    pub devices: Vec<IntuneId>,
-    /// Whether there were more than [`limits::FORGOTTEN_DEVICES_MAX`], so that only a comparison with all can tell.
-    pub incomplete: bool,
+    writer: Mutex<Joiner>,
 }
 
 #[derive(Clone, Copy)]
@@ -292,14 +276,14 @@ impl Directory {
         if let Some(old) = &old
             && old.answered_at > record.answered_at
         {
-            let Some(completed) = writer.joiner.complete(old, record, told) else {
+            let Some(completed) = writer.complete(old, record, told) else {
                 return Inserted::Older(Arc::clone(old));
             };
             let completed = Arc::new(completed);
             self.replace(Some(old), Some(&completed));
             return Inserted::Kept(completed);
         }
-        let record = Arc::new(writer.joiner.join(record, old.as_deref(), told));
+        let record = Arc::new(writer.join(record, old.as_deref(), told));
         if old.is_none() {
             if self.devices.load(Relaxed) >= self.capacity.devices {
                 self.refused.fetch_add(1, Relaxed);
@@ -322,15 +306,10 @@ impl Directory {
 
     /// Removes a device: its own id was answered with "no such device". A list that lacks it is no reason.
     pub fn forget(&self, id: IntuneId) {
-        let mut writer = self.writer();
+        let _writer = self.writer();
         let Some(old) = self.find(id) else { return };
         self.replace(Some(&old), None);
         self.devices.fetch_sub(1, Relaxed);
-        if writer.forgotten.devices.len() < limits::FORGOTTEN_DEVICES_MAX {
-            writer.forgotten.devices.push(id);
-        } else {
-            writer.forgotten.incomplete = true;
-        }
     }
 
     /// Remembers a positive "no such device". `at`: when it was asked.
@@ -356,7 +335,7 @@ impl Directory {
 
     /// A full list of `devices` rows came in to its end: from now on it is known who is not there (Wi-Fi).
     pub fn complete_list(&self, devices: usize) {
-        self.writer().joiner.expect_room();
+        self.writer().expect_room();
         self.list_devices.store(devices, Relaxed);
         self.list_complete.store(true, Relaxed);
     }
@@ -423,10 +402,11 @@ impl Directory {
         self.by_intune_id.shards()
     }
 
-    /// The devices that were removed since this was last called.
-    #[must_use]
-    pub fn take_forgotten(&self) -> Forgotten {
-        std::mem::take(&mut self.writer().forgotten)
+    /// Calls `with` for every link that [`Self::link`] made.
+    pub fn for_each_link(&self, mut with: impl FnMut(MacAddress, IntuneId, Mono)) {
+        for (mac, link) in &self.links {
+            with(*mac, link.device, link.at);
+        }
     }
 
     // --- numbers --------------------------------------------------------------------------------------------------------
@@ -462,7 +442,7 @@ impl Directory {
         self.by_ethernet_mac.replace(old, new);
     }
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
+    fn writer(&self) -> MutexGuard<'_, Joiner> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -34,11 +34,11 @@ use super::{
 
 impl State {
     pub(super) fn access(&mut self, pass: Pass<'_>, admitted: &Admitted<'_>, now: Now, out: &mut dyn Outbox) {
-        if !admitted.is_signed
-            && pass.client.message_authenticator != MessageAuthenticatorMode::Require
+        if pass.client.message_authenticator != MessageAuthenticatorMode::Require
             && let Some(cells) = self.cells_of(pass.client)
         {
-            cells.unsigned.increment_own();
+            let cell = if admitted.is_signed { &cells.signed } else { &cells.unsigned };
+            cell.increment_own();
         }
         if pass.packet.has(kind::EAP_MESSAGE) {
             return self.converse(pass, now, out);

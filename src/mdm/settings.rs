@@ -48,6 +48,15 @@ impl Settings {
         settings
     }
 
+    /// Whose devices they are, as a text that changes when they become somebody else's; none where keeping them over a
+    /// restart is no use, because the file that lists them is read again.
+    #[must_use]
+    pub fn identity(&self) -> Option<String> {
+        let Kind::Intune(intune) = &self.kind else { return None };
+        let graph = intune.graph_url.as_deref().unwrap_or(intune.cloud.name());
+        Some(format!("intune {} {}", intune.tenant_id.to_ascii_lowercase(), graph.to_ascii_lowercase()))
+    }
+
     /// Whether a MAC address that is not in the index can be asked: only the compliance retrieval service knows MACs.
     #[must_use]
     pub fn mac_can_be_asked(&self) -> bool {

@@ -92,6 +92,8 @@ pub struct ClientCells {
     pub drops: [Counter; DROP_REASONS.len()],
     /// Access-Requests that came without Message-Authenticator and were accepted (`learn`, `optional`).
     pub unsigned: Counter,
+    /// Access-Requests that came with it although it is not required.
+    pub signed: Counter,
 }
 
 /// What one shard did. Only that shard writes it.

@@ -10,4 +10,5 @@ pub mod mdm;
 pub mod packets;
 pub mod page;
 pub mod process;
+pub mod store;
 pub mod udp;

@@ -20,5 +20,6 @@ mod mdm;
 mod radius_oracle;
 mod radius_vectors;
 mod sim;
+mod store;
 mod support;
 mod udp;

@@ -318,13 +318,12 @@ fn texts_that_devices_have_in_common_are_kept_once() {
 }
 
 #[test]
-fn what_was_removed_is_told_to_the_store_once() {
+fn links_can_be_listed_so_that_a_store_keeps_them() {
     let (directory, now) = (Directory::new(Capacity::default()), start());
-    directory.insert(device(1, now), Told::Everything);
-    directory.forget(intune(1));
-    directory.forget(intune(2));
-    assert_eq!(directory.take_forgotten().devices, [intune(1)]);
-    assert!(directory.take_forgotten().devices.is_empty());
+    directory.link(mac(9), intune(1), now.mono);
+    let mut links = Vec::new();
+    directory.for_each_link(|mac, device, at| links.push((mac, device, at)));
+    assert_eq!(links, [(mac(9), intune(1), now.mono)]);
 }
 
 #[test]

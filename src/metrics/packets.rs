@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 
 use super::{
     cell::Counter,
-    engine::{self, CODES, ClientCells, ClientRegistry, DROP_REASONS, METHODS},
+    engine::{self, CODES, ClientCells, ClientRegistry, DROP_REASONS, EAP_TLS_VERSIONS, EapResult, METHODS},
     list::{self, Family},
     page::{Page, Source},
     udp,
@@ -47,6 +47,7 @@ impl Source for Packets {
             ([*method], cells)
         });
         page.histogram(&list::DECISION_SECONDS, decisions)?;
+        page.counter(&list::EAP, self.conversations())?;
         page.gauge(&list::INFLIGHT, [([], self.shards.iter().map(|shard| shard.inflight.value()).sum())])?;
         page.counter(&list::RECEIVED, [([], self.sum(|cells| &cells.received))])?;
         page.counter(&list::SOCKET_DROPPED, [([], (self.kernel_drops)())])?;
@@ -61,6 +62,19 @@ impl Source for Packets {
 impl Packets {
     fn sum(&self, cell: impl Fn(&udp::ShardCells) -> &Counter) -> u64 {
         self.sockets.iter().map(|cells| cell(cells).value()).sum()
+    }
+
+    /// EAP conversations that ended; what never happened has no series.
+    fn conversations(&self) -> impl Iterator<Item = ([&'static str; 3], u64)> + '_ {
+        let kinds = EapResult::ALL.into_iter().flat_map(|result| {
+            EAP_TLS_VERSIONS.into_iter().flat_map(move |tls| [false, true].map(|resumed| (result, tls, resumed)))
+        });
+        kinds
+            .map(|(result, tls, resumed)| {
+                let counted = self.shards.iter().map(|shard| shard.eap.cell(result, Some(tls), resumed).value()).sum();
+                ([result.label(), tls, if resumed { "true" } else { "false" }], counted)
+            })
+            .filter(|(_, number)| *number > 0)
     }
 
     /// Bugs that a shard caught are drops too; whose packet it was is not known there.
@@ -114,6 +128,7 @@ mod tests {
         shards[0].strangers.drops[0].increment_own();
         shards[1].decisions[0].observe_own(Duration::from_micros(20));
         shards[1].inflight.add(3);
+        shards[1].eap.cell(EapResult::Accept, Some("1.3"), true).increment_own();
         let sockets = vec![Arc::<udp::ShardCells>::default()];
         sockets[0].bugs.increment();
         Packets { clients: Arc::new(clients), shards, sockets, kernel_drops: Box::new(|| 9) }
@@ -130,6 +145,7 @@ mod tests {
         assert_eq!(of("radmit_requests_total"), [r#"radmit_requests_total{code="Access-Request",client="campus"} 2"#]);
         assert_eq!(of("radmit_responses_total"), [r#"radmit_responses_total{code="Access-Accept",client="campus"} 2"#]);
         assert_eq!(of("radmit_inflight"), ["radmit_inflight 3"]);
+        assert_eq!(of("radmit_eap_total"), [r#"radmit_eap_total{result="accept",tls="1.3",resumed="true"} 1"#]);
         assert_eq!(of("radmit_socket_dropped_total"), ["radmit_socket_dropped_total 9"]);
         assert_eq!(
             of("radmit_decision_seconds_count{method=\"mab\"}"),

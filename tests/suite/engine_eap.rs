@@ -24,7 +24,7 @@ use crate::support::{
     eap_peer::{End, Peer, Supplicant},
     eap_talk::{Server, world as talk_world},
     pki::{self, Authority, Kind},
-    world::{SECRET, Setting, World, guid, swap_client},
+    world::{SECRET, Setting, World, swap_client},
 };
 
 /// The MAC and the id of the device that the certificates of these tests name.
@@ -358,7 +358,7 @@ fn md5_is_a_mac_bypass_on_wired_ports_where_it_is_switched_on() {
 /// A conversation with EAP-MD5 of the device, with this password.
 fn md5(campus: &mut Campus, port_type: u32, password: &[u8]) -> Vec<Vec<u8>> {
     use hmac::digest::Digest as _;
-    let mut send = |campus: &mut Campus, eap: &[u8]| {
+    let send = |campus: &mut Campus, eap: &[u8]| {
         let state = campus.state.clone();
         let request = campus.world.request(|buffer, _| {
             buffer.push(kind::USER_NAME, b"a4c3f0112233").unwrap();
@@ -386,7 +386,6 @@ fn md5(campus: &mut Campus, port_type: u32, password: &[u8]) -> Vec<Vec<u8>> {
 #[test]
 fn no_conversation_is_begun_beyond_the_bound_and_mac_bypass_goes_on() {
     let mut campus = Campus::new();
-    let _ = guid;
     for number in 0..radmit::limits::EAP_SESSIONS_CLIENT_MAX + 10 {
         let station = format!("02-00-00-00-{:02X}-{:02X}", number / 256, number % 256);
         let request = campus.world.request(|buffer, _| {

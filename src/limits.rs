@@ -206,6 +206,8 @@ pub const CERTIFICATE_NAMES_MAX: usize = 64;
 pub const CERTIFICATE_NAME_OCTETS_MAX: usize = 1_024;
 /// Device ids that one certificate may name before the rest is only noted.
 pub const CERTIFICATE_IDS_MAX: usize = 4;
+/// Client certificates that `radmit certs` makes at once: a lab's worth.
+pub const TEST_CERTIFICATES_MAX: usize = 1_000;
 
 // --- the cloud -------------------------------------------------------------------------------------------------------
 

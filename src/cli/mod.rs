@@ -3,8 +3,10 @@
 //! Owns arguments, what is printed and exit codes. What the commands do, the folders below do.
 
 pub mod arguments;
+pub mod certs;
 pub mod check;
 pub mod demo;
+mod eapol;
 pub mod explain;
 pub mod output;
 pub mod probe;
@@ -12,6 +14,7 @@ pub mod serve;
 mod signals;
 pub mod sim;
 pub mod test;
+mod test_ca;
 
 use std::{process::ExitCode, sync::LazyLock};
 
@@ -41,6 +44,8 @@ pub enum Command {
     Explain(explain::Arguments),
     /// Run only the simulated Microsoft cloud, on loopback
     Sim(sim::Arguments),
+    /// Make a throw-away CA with server and client certificates, for tests and labs
+    Certs(certs::Arguments),
     /// Send one request as a switch would, and exit as a Nagios check
     Probe(probe::Arguments),
 }
@@ -59,6 +64,7 @@ pub fn run() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
+        Command::Certs(arguments) => certs::run(&arguments),
         Command::Probe(arguments) => probe::run(&arguments),
     }
 }

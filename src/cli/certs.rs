@@ -107,71 +107,96 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn make(arguments: &Arguments) -> Result<(), String> {
-    let folder = &arguments.folder;
-    prepare(folder)?;
-    let devices = if arguments.devices.is_empty() { demo_devices() } else { arguments.devices.clone() };
-    if devices.len().saturating_mul(arguments.forms.len()) > limits::TEST_CERTIFICATES_MAX {
-        return Err(format!("more than {} client certificates; ask for fewer", limits::TEST_CERTIFICATES_MAX));
-    }
-    for device in &devices {
-        // Asked before anything is written.
-        arguments.forms.iter().try_for_each(|form| device.id(*form).map(drop))?;
-    }
-    let failed = |error: rcgen::Error| format!("can't make a certificate: {error}");
-    let validity = Validity::days(clock::now().wall, arguments.days);
-    let ca = TestCa::new(AUTHORITY, arguments.key, arguments.intermediate, validity).map_err(failed)?;
-    write(&folder.join("ca.pem"), &ca.root_pem())?;
-    write(&folder.join("client-ca.pem"), &ca.all_pem())?;
-    for (name, key) in ca.keys() {
-        write_private(&folder.join(name), &key)?;
-    }
-    ca.server(&arguments.server_name).map_err(failed)?.write(folder, "server")?;
-    let mut written = Vec::new();
-    for device in &devices {
-        for form in &arguments.forms {
-            let name = match &arguments.forms[..] {
-                [_] => device.name.clone(),
-                _ => format!("{}-{}", device.name, form.name()),
-            };
-            let pair = ca.client(&device.name, *form, device.id(*form)?, validity).map_err(failed)?;
-            pair.write(folder, &name)?;
-            written.push(name);
-        }
-    }
-    if let (Some(device), Some(form)) = (devices.first(), arguments.forms.first()) {
-        written.extend(write_bad_ones(folder, &ca, arguments, device, *form)?);
-    }
-    for name in &written {
-        let supplicant = Supplicant { folder, certificate: name, server_name: &arguments.server_name };
-        write(&folder.join(format!("{name}.conf")), &supplicant.configuration())?;
-    }
-    tell(arguments, &written);
+    prepare(&arguments.folder)?;
+    let Arguments { folder, server_name, devices, forms, key, intermediate, days } = arguments;
+    let devices = if devices.is_empty() { demo_devices() } else { devices.clone() };
+    let (key, with_intermediate, days) = (*key, *intermediate, *days);
+    let lab = Lab { folder, server_name, devices: &devices, forms, key, with_intermediate, days };
+    let clients = lab.write()?;
+    tell(arguments, &clients);
     Ok(())
 }
 
-/// Certificates of a device that must be refused, and the list that says so of one of them.
-fn write_bad_ones(
-    folder: &Path,
-    ca: &TestCa,
-    arguments: &Arguments,
-    device: &Device,
-    form: Form,
-) -> Result<[String; 3], String> {
-    let failed = |error: rcgen::Error| format!("can't make a certificate: {error}");
-    let id = device.id(form)?;
-    let now = clock::now().wall;
-    let validity = Validity::days(now, arguments.days);
-    let revoked = ca.client(&device.name, form, id, validity).map_err(failed)?;
-    let expired = ca.client(&device.name, form, id, Validity::over(now)).map_err(failed)?;
-    let other = TestCa::new(STRANGER, arguments.key, false, validity).map_err(failed)?;
-    let strange = other.client(&device.name, form, id, validity).map_err(failed)?;
-    let lists = ca.lists_pem(std::slice::from_ref(&revoked.serial)).map_err(failed)?;
-    write(&folder.join("client-ca.crl"), &lists)?;
-    let names = ["revoked", "expired", "stranger"].map(|why| format!("{}-{why}", device.name));
-    for (pair, name) in [revoked, expired, strange].iter().zip(&names) {
-        pair.write(folder, name)?;
+/// What is written.
+pub(super) struct Lab<'a> {
+    /// Where.
+    pub(super) folder: &'a Path,
+    /// The server's DNS name.
+    pub(super) server_name: &'a str,
+    /// The devices.
+    pub(super) devices: &'a [Device],
+    /// The forms in which each of them gets a certificate.
+    pub(super) forms: &'a [Form],
+    /// Kind of all keys.
+    pub(super) key: KeyKind,
+    /// Whether an authority below the root issues.
+    pub(super) with_intermediate: bool,
+    /// How long everything is valid.
+    pub(super) days: u32,
+}
+
+impl Lab<'_> {
+    /// Writes everything; gives the names of the clients' files without their endings.
+    pub(super) fn write(&self) -> Result<Vec<String>, String> {
+        let Self { folder, devices, forms, .. } = *self;
+        if devices.len().saturating_mul(forms.len()) > limits::TEST_CERTIFICATES_MAX {
+            return Err(format!("more than {} client certificates; ask for fewer", limits::TEST_CERTIFICATES_MAX));
+        }
+        for device in devices {
+            // Asked before anything is written.
+            forms.iter().try_for_each(|form| device.id(*form).map(drop))?;
+        }
+        let validity = Validity::days(clock::now().wall, self.days);
+        let ca = TestCa::new(AUTHORITY, self.key, self.with_intermediate, validity).map_err(failed)?;
+        write(&folder.join("ca.pem"), &ca.root_pem())?;
+        write(&folder.join("client-ca.pem"), &ca.all_pem())?;
+        for (name, key) in ca.keys() {
+            write_private(&folder.join(name), &key)?;
+        }
+        ca.server(self.server_name).map_err(failed)?.write(folder, "server")?;
+        let mut written = Vec::new();
+        for device in devices {
+            for form in forms {
+                let name = match forms {
+                    [_] => device.name.clone(),
+                    _ => format!("{}-{}", device.name, form.name()),
+                };
+                let pair = ca.client(&device.name, *form, device.id(*form)?, validity).map_err(failed)?;
+                pair.write(folder, &name)?;
+                written.push(name);
+            }
+        }
+        if let (Some(device), Some(form)) = (devices.first(), forms.first()) {
+            written.extend(self.write_bad_ones(&ca, device, *form)?);
+        }
+        for name in &written {
+            let supplicant = Supplicant { folder, certificate: name, server_name: self.server_name };
+            write(&folder.join(format!("{name}.conf")), &supplicant.configuration())?;
+        }
+        Ok(written)
     }
-    Ok(names)
+
+    /// Certificates of a device that must be refused, and the list that says so of one of them.
+    fn write_bad_ones(&self, ca: &TestCa, device: &Device, form: Form) -> Result<[String; 3], String> {
+        let id = device.id(form)?;
+        let now = clock::now().wall;
+        let validity = Validity::days(now, self.days);
+        let revoked = ca.client(&device.name, form, id, validity).map_err(failed)?;
+        let expired = ca.client(&device.name, form, id, Validity::over(now)).map_err(failed)?;
+        let other = TestCa::new(STRANGER, self.key, false, validity).map_err(failed)?;
+        let strange = other.client(&device.name, form, id, validity).map_err(failed)?;
+        let lists = ca.lists_pem(std::slice::from_ref(&revoked.serial)).map_err(failed)?;
+        write(&self.folder.join("client-ca.crl"), &lists)?;
+        let names = ["revoked", "expired", "stranger"].map(|why| format!("{}-{why}", device.name));
+        for (pair, name) in [revoked, expired, strange].iter().zip(&names) {
+            pair.write(self.folder, name)?;
+        }
+        Ok(names)
+    }
+}
+
+fn failed(error: rcgen::Error) -> String {
+    format!("can't make a certificate: {error}")
 }
 
 /// An empty folder.

@@ -19,10 +19,20 @@ use crate::{
     sim::{Credentials, EXAMPLE_CLIENT, EXAMPLE_TENANT, Fleet, Settings, Sim},
 };
 
-use super::{output, signals};
+use super::{
+    certs::{self, Device, Lab},
+    output, signals,
+    test_ca::{Form, KeyKind},
+};
 
 /// The shared secret of the demo: known to everybody, so the demo listens on loopback only.
 const SECRET: &str = "radmit-demo-secret";
+/// The name in the server's certificate.
+const SERVER_NAME: &str = "radius.example";
+/// Where the certificates of EAP-TLS lie in the demo's folder.
+const EAP_FOLDER: &str = "eap";
+/// A device with a good certificate that the cloud has never heard of.
+const UNKNOWN: (&str, &str) = ("LT-0099", "5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c99");
 /// How long the first sync of five devices may take before the lines are printed all the same.
 const FIRST_SYNC_MAX: Duration = Duration::from_secs(10);
 
@@ -157,8 +167,31 @@ fn print_lines(server: &Server, sim: &Sim, arguments: &Arguments, folder: &Folde
             calling.join("-"),
         ));
     }
+    print_certificate_lines(auth, folder);
     output::line("");
     output::line("Each decision is printed below as one line of JSON. Ctrl-C ends the demo.");
+}
+
+/// What a device with a certificate gets; its MAC is nobody's.
+const BY_CERTIFICATE: [(&str, &str, &str); 6] = [
+    ("LT-0042", "compliant", "Accept, VLAN 20 and an ACL"),
+    ("LT-0043", "not compliant", "Accept, VLAN 66 and a redirection"),
+    ("LT-0044", "in its grace period", "Accept, VLAN 20 for one hour"),
+    (UNKNOWN.0, "not registered", "Accept, VLAN 99 and a redirection to enrolment"),
+    ("LT-0042-revoked", "its certificate is on the revocation list", "Reject, alert certificate_revoked"),
+    ("LT-0042-expired", "its certificate expired", "Reject, alert certificate_expired"),
+];
+
+fn print_certificate_lines(auth: SocketAddr, folder: &Folder) {
+    output::line("");
+    output::line("The same devices by certificate (EAP-TLS); eapol_test is in Debian's package eapoltest:");
+    let eap = folder.path.join(EAP_FOLDER);
+    for (name, who, answer) in BY_CERTIFICATE {
+        output::line("");
+        output::line(format!("  # {name}, {who}: {answer}"));
+        let (address, port) = (auth.ip(), auth.port());
+        output::line(format!("  eapol_test -c {}/{name}.conf -a {address} -p {port} -s {SECRET}", eap.display()));
+    }
 }
 
 /// The demo's files: readable by this user only, and gone at the end.
@@ -200,10 +233,30 @@ impl Folder {
         Ok(certificate.der().to_vec())
     }
 
+    /// An authority, the server's certificate and those of the fleet, with a configuration of `eapol_test` for each.
+    fn write_certificates(&self) -> Result<(), String> {
+        let mut devices = certs::demo_devices();
+        let (name, intune_id) = UNKNOWN;
+        devices.push(Device { name: name.to_owned(), intune_id: intune_id.to_owned(), entra_id: None });
+        let folder = self.path.join(EAP_FOLDER);
+        fs::create_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let lab = Lab {
+            folder: &folder,
+            server_name: SERVER_NAME,
+            devices: &devices,
+            forms: &[Form::Ise],
+            key: KeyKind::Ecdsa,
+            with_intermediate: true,
+            days: 30,
+        };
+        lab.write().map(drop)
+    }
+
     fn write_configuration(&self, arguments: &Arguments, sim: &Sim) -> Result<(), String> {
         self.write("certs/trust/sim-ca.pem", &sim.ca_pem)?;
         self.write("secrets/demo", SECRET)?;
         restrict(&self.path.join("secrets/demo"));
+        self.write_certificates()?;
         self.write("policies/default.toml", include_str!("../../policies/default.toml"))?;
         self.write("radmit.toml", &configuration(arguments, sim))
     }
@@ -254,6 +307,12 @@ graph-url = "{base}"
 credential = {{ certificate = "certs/intune-app.pem", private-key = "certs/intune-app.key" }}
 trust-anchors = ["certs/trust"]
 only-trust-anchors = true
+
+[eap-tls]
+certificate = "{EAP_FOLDER}/server.pem"
+private-key = "{EAP_FOLDER}/server.key"
+client-ca = "{EAP_FOLDER}/client-ca.pem"
+crl = "{EAP_FOLDER}/client-ca.crl"
 
 [metrics]
 listen = "{metrics_listen}"

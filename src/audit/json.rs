@@ -145,6 +145,12 @@ impl<'b> Line<'b> {
         self.raw(digits.get(at..).unwrap_or_default());
     }
 
+    /// Microseconds as a number of seconds.
+    pub(super) fn seconds(&mut self, micros: u64) {
+        self.comma();
+        self.written(format_args!("{}.{:06}", micros / 1_000_000, micros % 1_000_000));
+    }
+
     /// A number that may be negative.
     pub(super) fn signed(&mut self, number: i64) {
         self.comma();

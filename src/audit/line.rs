@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use crate::{
     clock::Wall,
-    engine::event::{AccountingEvent, DecisionEvent, DialogueEvent, DropEvent, Event, MdmEvent},
-    policy::facts::CertificateFacts,
+    engine::event::{AccountingEvent, DecisionEvent, DialogueEvent, DropEvent, Event, JudgedFacts, MdmEvent},
+    policy::{facts::CertificateFacts, record::KeptValue},
 };
 
 use super::{
@@ -105,9 +105,7 @@ fn write_decision(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
     optional(line, "policy-set", event.policy_set.map(str::as_bytes));
     optional(line, "rule", event.rule.map(str::as_bytes));
     texts(line, "profiles", event.profiles.iter().map(|profile| &**profile));
-    if event.monitored.iter().any(Option::is_some) {
-        texts(line, "monitored", event.monitored.iter().copied().flatten());
-    }
+    write_monitored(line, event);
     member(line, "verdict", event.verdict);
     member(line, "reason", event.reason);
     optional(line, "detail", event.detail.map(str::as_bytes));
@@ -125,6 +123,63 @@ fn write_decision(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
         attributes::chosen(line, event.logged, &event.request);
         line.close(b"}");
     }
+    if let Some(judged) = &event.facts {
+        write_facts(line, judged);
+    }
+}
+
+fn write_monitored(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
+    if event.monitored_count == 0 {
+        return;
+    }
+    line.name("monitored");
+    line.open(b"[");
+    for rule in event.monitored.iter().flatten() {
+        line.open(b"{");
+        member(line, "rule", rule.rule);
+        member(line, "verdict", rule.verdict);
+        texts(line, "profiles", rule.profiles.iter().map(|profile| &**profile));
+        line.close(b"}");
+    }
+    line.close(b"]");
+    let told = event.monitored.iter().flatten().count();
+    if let Some(more) = usize::try_from(event.monitored_count).ok().and_then(|count| count.checked_sub(told))
+        && more > 0
+    {
+        line.name("monitored-more");
+        line.number(u64::try_from(more).unwrap_or(u64::MAX));
+    }
+}
+
+/// What was known, so that the decision can be explained and judged by another policy. What stands elsewhere in the line
+/// is not told twice.
+fn write_facts(line: &mut Line<'_>, judged: &JudgedFacts<'_>) {
+    line.name("facts");
+    line.open(b"{");
+    let mut list = None;
+    judged.policy.each_kept(judged.facts, &mut |kept| {
+        if list != Some(kept.name) {
+            if list.take().is_some() {
+                line.close(b"]");
+            }
+            line.name(kept.name);
+            if kept.is_repeated {
+                line.open(b"[");
+                list = Some(kept.name);
+            }
+        }
+        match kept.value {
+            KeptValue::Text(text) => line.text(text),
+            KeptValue::Boolean(truth) => line.boolean(truth),
+            KeptValue::Number(number) => line.signed(number),
+            KeptValue::Age(micros) => line.seconds(micros),
+            KeptValue::Shown(shown) => line.shown(shown),
+        }
+    });
+    if list.is_some() {
+        line.close(b"]");
+    }
+    line.close(b"}");
 }
 
 fn write_certificate(line: &mut Line<'_>, certificate: &CertificateFacts<'_>) {
@@ -222,7 +277,7 @@ pub(super) mod tests {
         clock::{Mono, Now},
         device::identifier::{Guid, MacAddress},
         dictionary::Dictionary,
-        engine::event::DropReason,
+        engine::event::{DropReason, MonitoredEvent},
         limits,
         radius::{attribute, code::Code, packet::Packet},
     };
@@ -281,6 +336,7 @@ pub(super) mod tests {
             rule: Some("Registered & Compliant"),
             profiles,
             monitored: [None; 4],
+            monitored_count: 0,
             verdict: "accept",
             reason: "rule",
             detail: None,
@@ -290,6 +346,7 @@ pub(super) mod tests {
             request,
             logged,
             dictionary: Dictionary::builtin(),
+            facts: None,
         }
     }
 
@@ -321,6 +378,8 @@ pub(super) mod tests {
     #[test]
     fn what_there_is_nothing_to_say_about_is_left_out() {
         let octets = packet(Code::ACCESS_REQUEST, &[]);
+        let profiles = ["guest".into()];
+        let guests = MonitoredEvent { rule: "Guests", verdict: "accept", profiles: &profiles };
         let event = DecisionEvent {
             nas_identifier: None,
             nas_port: None,
@@ -335,11 +394,12 @@ pub(super) mod tests {
             reply_json: "",
             verdict: "reject",
             reason: "no-credentials",
-            monitored: [Some("Guests"), None, None, None],
+            monitored: [Some(guests), None, None, None],
+            monitored_count: 3,
             ..decision(Packet::parse(&octets).unwrap(), &[], &[])
         };
         insta::assert_snapshot!(written(&Event::Decision(&event)), @r#"
-        {"time":"2026-11-22T22:20:00.123456Z","event":"decision","client":"campus","nas-ip":"192.0.2.1","packet-id":7,"method":"mab","profiles":[],"monitored":["Guests"],"verdict":"reject","reason":"no-credentials","reply":{},"latency-us":321}
+        {"time":"2026-11-22T22:20:00.123456Z","event":"decision","client":"campus","nas-ip":"192.0.2.1","packet-id":7,"method":"mab","profiles":[],"monitored":[{"rule":"Guests","verdict":"accept","profiles":["guest"]}],"monitored-more":2,"verdict":"reject","reason":"no-credentials","reply":{},"latency-us":321}
         "#);
     }
 

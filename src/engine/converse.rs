@@ -39,6 +39,7 @@ use super::{
     record::{Line, Outcome},
     reply::EapPart,
     state::State,
+    way::count_lookup,
 };
 
 /// How often conversations whose devices fell silent are looked for.
@@ -226,6 +227,7 @@ impl State {
         out: &mut dyn Outbox,
     ) {
         self.count_decision(pass, identity.method, &decision, now);
+        count_lookup(pass, &known);
         let detail = match (&talk.evidence, &pass.snapshot.eap_tls) {
             (Some(evidence), Some(settings)) => {
                 let (_, ids) = identity_by_certificate(&pass.packet, evidence, settings);
@@ -237,7 +239,9 @@ impl State {
         let settled = Settled { identity, evidence, decision, known, waited, detail };
         if access != Access::Accept {
             // A device that is denied may never come for its reject; the log gets its line now.
-            let line = line_of(&settled, &talk.dialogue, pass.arrived);
+            let case = pass.case(now, &settled.identity, settled.evidence.as_deref());
+            let facts = case.facts(&settled.known);
+            let line = Line { facts: Some(&facts), ..line_of(&settled, &talk.dialogue, pass.arrived) };
             self.tell(pass, &line, now);
             talk.dialogue.is_told = true;
         }
@@ -268,8 +272,10 @@ impl State {
         let mut line = line_of(settled, &dialogue, pass.arrived);
         let Settled { identity, evidence, decision, known, .. } = settled;
         let case = pass.case(now, identity, evidence.as_deref());
+        let facts = case.facts(known);
+        line.facts = Some(&facts);
         let session = self.session();
-        if !self.write_result(pass, &case.facts(known), decision, eap, Some(&session)) {
+        if !self.write_result(pass, &facts, decision, eap, Some(&session)) {
             line.outcome = Outcome::Refused(RejectReason::ReplyTooLarge);
             self.count_eap(&dialogue, EapResult::Reject);
             return self.reject_bare(pass, now, line, out);

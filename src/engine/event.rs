@@ -8,7 +8,10 @@ use crate::{
     clock::Now,
     device::identifier::{Guid, MacAddress},
     dictionary::Dictionary,
-    policy::facts::CertificateFacts,
+    policy::{
+        compiled::Policy,
+        facts::{CertificateFacts, Facts},
+    },
     radius::packet::Packet,
 };
 
@@ -70,8 +73,10 @@ pub struct DecisionEvent<'a> {
     pub rule: Option<&'a str>,
     /// The profiles that were applied, in order.
     pub profiles: &'a [Box<str>],
-    /// Rules in state `monitor` that would have matched before the one that did.
-    pub monitored: [Option<&'a str>; 4],
+    /// Rules in state `monitor` that would have matched before the one that did: the first few.
+    pub monitored: [Option<MonitoredEvent<'a>>; 4],
+    /// How many there were in all.
+    pub monitored_count: u32,
     /// `accept`, `reject`, `ignore`, `challenge`.
     pub verdict: &'static str,
     /// Why, by name.
@@ -90,6 +95,28 @@ pub struct DecisionEvent<'a> {
     pub logged: &'a [crate::dictionary::Attribute],
     /// Their names.
     pub dictionary: &'a Dictionary,
+    /// What was known besides, if policy was asked: `explain` and `replay` need it.
+    pub facts: Option<JudgedFacts<'a>>,
+}
+
+/// The facts that were judged, and the policy that knows which of them are worth a place in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct JudgedFacts<'a> {
+    /// The policy.
+    pub policy: &'a Policy,
+    /// The facts.
+    pub facts: &'a Facts<'a>,
+}
+
+/// A rule in state `monitor`, and what it would have done.
+#[derive(Clone, Copy, Debug)]
+pub struct MonitoredEvent<'a> {
+    /// Its name.
+    pub rule: &'a str,
+    /// `accept`, `reject` or `ignore`.
+    pub verdict: &'static str,
+    /// The profiles that would have been applied.
+    pub profiles: &'a [Box<str>],
 }
 
 /// An EAP conversation that ended, for a decision's line.

@@ -13,7 +13,7 @@ use crate::{
     eap::{self, tls::evidence::Evidence},
     policy::{
         decision::{Access, Decision},
-        facts::{Lookup, NasPort},
+        facts::{Facts, Lookup, NasPort},
         request,
     },
     radius::{attribute::Attributes, kind, packet::Packet},
@@ -24,7 +24,7 @@ use super::{
     client::Client,
     decide::compliance_fact,
     dialogue::certificate_facts,
-    event::{DecisionEvent, DialogueEvent, Event, EventSink, MdmEvent, RejectReason},
+    event::{DecisionEvent, DialogueEvent, Event, EventSink, JudgedFacts, MdmEvent, MonitoredEvent, RejectReason},
     identity::integer,
     lookup::Known,
     snapshot::Snapshot,
@@ -56,6 +56,8 @@ pub(super) struct Line<'a> {
     pub outcome: Outcome<'a>,
     /// The result of the lookup, if policy was asked.
     pub known: Option<&'a Known>,
+    /// What policy judged, if it was asked.
+    pub facts: Option<&'a Facts<'a>>,
     /// How long it waited for that.
     pub waited: Duration,
     /// The session id that Class carries.
@@ -78,6 +80,7 @@ impl<'a> Line<'a> {
             mac: None,
             outcome: Outcome::Refused(RejectReason::NoCredentials),
             known: None,
+            facts: None,
             waited: Duration::ZERO,
             session: None,
             evidence: None,
@@ -110,7 +113,14 @@ impl<'a> Line<'a> {
         };
         let mut monitored = [None; 4];
         for (place, rule) in monitored.iter_mut().zip(decision.map_or(&[][..], |decision| decision.monitored.rules())) {
-            *place = policy.rule(*rule).map(|rule| &*rule.name);
+            *place = policy.rule(*rule).map(|rule| {
+                let result = policy.result(rule.result);
+                MonitoredEvent {
+                    rule: &rule.name,
+                    verdict: result.map_or(Access::Reject, |result| result.access).name(),
+                    profiles: result.map_or(&[], |result| &result.profiles),
+                }
+            });
         }
         events.tell(&Event::Decision(&DecisionEvent {
             now,
@@ -136,6 +146,7 @@ impl<'a> Line<'a> {
                 .and_then(|decision| policy.result(decision.result))
                 .map_or(&[], |result| &result.profiles),
             monitored,
+            monitored_count: decision.map_or(0, |decision| decision.monitored.count()),
             verdict,
             reason,
             detail: self.detail,
@@ -147,6 +158,7 @@ impl<'a> Line<'a> {
             request: *packet,
             logged: policy.logged_attributes(),
             dictionary: &snapshot.dictionary,
+            facts: decision.and(self.facts).map(|facts| JudgedFacts { policy, facts }),
         }))
     }
 

@@ -162,12 +162,15 @@ impl State {
     ) {
         self.count_decision(pass, identity.method, decision, now);
         count_lookup(pass, known);
+        let case = pass.case(now, identity, None);
+        let facts = case.facts(known);
         let waited = waited_since(asked_at, now);
         let mut line = Line {
             method: identity.method.name(),
             mac: identity.mac,
             outcome: Outcome::Decided(decision),
             known: Some(known),
+            facts: Some(&facts),
             waited,
             ..Line::new(pass.arrived)
         };
@@ -180,8 +183,6 @@ impl State {
             Access::Accept | Access::Reject => {
                 let is_accept = decision.access == Access::Accept;
                 let session = is_accept.then(|| self.session());
-                let case = pass.case(now, identity, None);
-                let facts = case.facts(known);
                 let is_written = self.write_result(pass, &facts, decision, EapPart::default(), session.as_ref());
                 if !is_written {
                     line.outcome = Outcome::Refused(RejectReason::ReplyTooLarge);
@@ -256,7 +257,7 @@ impl State {
 }
 
 /// Counts what came of asking the server that settled a request.
-fn count_lookup(pass: Pass<'_>, known: &Known) {
+pub(super) fn count_lookup(pass: Pass<'_>, known: &Known) {
     if let Some(server) = known.server.and_then(|index| pass.snapshot.server(index)) {
         server.cells.count_lookup(known.lookup.name(), known.source.map(Source::name));
     }

@@ -28,6 +28,8 @@ pub struct GivenFacts {
     address: Option<IpAddr>,
     mac: Option<[u8; 6]>,
     device_id: Option<[u8; 16]>,
+    /// Whether what was not given is absent, rather than what a real request would bring with the rest.
+    is_complete: bool,
 }
 
 impl GivenFacts {
@@ -35,6 +37,41 @@ impl GivenFacts {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Nothing is given yet, and what will not be given is absent: nothing is taken from the request or follows from
+    /// other facts. For facts that were written down while a request was judged.
+    #[must_use]
+    pub fn complete() -> Self {
+        Self { is_complete: true, ..Self::default() }
+    }
+
+    /// Whether the fact of this name was given.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        catalogue::find(name).is_some_and(|row| match row.kind {
+            Kind::Mac => self.mac.is_some(),
+            Kind::Guid => self.device_id.is_some(),
+            Kind::Address => self.address.is_some(),
+            _ => self.texts.contains_key(&row.fact) || self.numbers.contains_key(&row.fact),
+        })
+    }
+
+    /// Gives an age by its seconds with up to six decimals.
+    ///
+    /// # Errors
+    /// As with [`GivenFacts::give`].
+    pub fn give_seconds(&mut self, name: &str, seconds: &str) -> Result<(), String> {
+        let row = find(name)?;
+        let (whole, decimals) = seconds.split_once('.').unwrap_or((seconds, "0"));
+        let millionths = whole.parse::<i64>().ok().zip(format!("{decimals:0<6}").parse::<i64>().ok());
+        let micros = millionths
+            .filter(|(_, decimals)| (0..1_000_000).contains(decimals))
+            .and_then(|(whole, decimals)| whole.checked_mul(1_000_000)?.checked_add(decimals))
+            .filter(|micros| row.kind == Kind::Age && *micros >= 0);
+        let micros = micros.ok_or_else(|| format!("{} is no age of \"{seconds}\" seconds", row.name))?;
+        self.numbers.insert(row.fact, micros);
+        Ok(())
     }
 
     /// Gives the fact of this name one value; facts with several values collect them.
@@ -125,6 +162,9 @@ impl GivenFacts {
     /// The facts, with what the request tells where nothing else was given.
     #[must_use]
     pub fn facts<'a>(&'a self, packet: Packet<'a>, now: Now, zone: &'a TimeZone) -> Facts<'a> {
+        if self.is_complete {
+            return self.complete_facts(packet, now, zone);
+        }
         let mac = self.mac.or_else(|| request::mac_address(&packet));
         let given_port = self.text(Fact::SessionNasPort).map(|port| NasPort::Id(port.as_bytes()));
         Facts {
@@ -144,6 +184,45 @@ impl GivenFacts {
             identity: self.identity(mac),
             certificate: self.certificate(),
             mdm: self.mdm(),
+            now,
+            zone,
+        }
+    }
+
+    /// The facts without anything that was not given.
+    fn complete_facts<'a>(&'a self, packet: Packet<'a>, now: Now, zone: &'a TimeZone) -> Facts<'a> {
+        Facts {
+            packet,
+            client: ClientFacts {
+                name: self.text(Fact::ClientName).unwrap_or_default(),
+                address: self.address.unwrap_or(IpAddr::from([0, 0, 0, 0])),
+                groups: self.list(Fact::ClientGroup),
+                vendor: self.vendor(),
+            },
+            session: SessionFacts {
+                method: self.word(Fact::SessionMethod, Method::ALL).unwrap_or_else(|| request::method(&packet)),
+                medium: self.word(Fact::SessionMedium, Medium::ALL),
+                ssid: self.text(Fact::SessionSsid).map(str::as_bytes),
+                nas_port: self.text(Fact::SessionNasPort).map(|port| NasPort::Id(port.as_bytes())),
+            },
+            identity: IdentityFacts {
+                mac: self.mac,
+                proven: self.truth(Fact::IdentityProven),
+                device_id: self.device_id,
+                device_id_source: self.word(Fact::IdentityDeviceIdSource, DeviceIdSource::ALL),
+            },
+            certificate: self.certificate(),
+            mdm: MdmFacts {
+                lookup: self.word(Fact::MdmLookup, Lookup::ALL).unwrap_or(Lookup::NotAsked),
+                registered: self.truth(Fact::MdmRegistered),
+                managed: self.truth(Fact::MdmManaged),
+                compliant: self.truth(Fact::MdmCompliant),
+                compliance: self.word(Fact::MdmCompliance, Compliance::ALL),
+                source: self.word(Fact::MdmSource, Source::ALL),
+                age: self.age(Fact::MdmAge),
+                last_compliant: self.age(Fact::MdmLastCompliant),
+                ..self.mdm_details()
+            },
             now,
             zone,
         }
@@ -218,7 +297,6 @@ impl GivenFacts {
         let age = self.age(Fact::MdmAge).or_else(|| found.then_some(Duration::ZERO));
         let last_compliant = if compliant == Some(true) { age } else { None };
         MdmFacts {
-            server: self.text(Fact::MdmServer),
             lookup,
             registered: self.truth(Fact::MdmRegistered).or(registered),
             managed: self.truth(Fact::MdmManaged).or_else(|| found.then_some(true)),
@@ -227,6 +305,13 @@ impl GivenFacts {
             source: self.word(Fact::MdmSource, Source::ALL).or_else(|| found.then_some(Source::Fresh)),
             age,
             last_compliant: self.age(Fact::MdmLastCompliant).or(last_compliant),
+            ..self.mdm_details()
+        }
+    }
+
+    fn mdm_details(&self) -> MdmFacts<'_> {
+        MdmFacts {
+            server: self.text(Fact::MdmServer),
             owner: self.text(Fact::MdmOwner),
             os: self.text(Fact::MdmOs),
             os_version: self.text(Fact::MdmOsVersion),
@@ -241,6 +326,7 @@ impl GivenFacts {
             jailbroken: self.truth(Fact::MdmJailbroken),
             days_since_check_in: self.numbers.get(&Fact::MdmDaysSinceCheckIn).copied(),
             enrolment_url: self.text(Fact::MdmEnrolmentUrl),
+            ..MdmFacts::default()
         }
     }
 

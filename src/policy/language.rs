@@ -121,7 +121,7 @@ fn of_merged_profiles_the_later_ones_win() {
     assert_eq!(result.profiles, ["a".into(), "b".into()]);
     assert_eq!(result.profile.session_timeout.as_ref().map(|seconds| seconds.value), Some(3600));
     let vendor = policy.vendor("cisco").expect("a client has it");
-    assert_eq!(policy.reply_json(decision.result, vendor), r#"{"vlan":1,"session-timeout":3600}"#);
+    assert_eq!(policy.reply_json(decision.result, vendor), r#"{"vlan":1,"session-timeout":3600,"digest":"b33b1e0c"}"#);
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub mod check;
 pub mod compile;
 pub mod compiled;
 pub mod decision;
+pub mod digest;
 pub mod draft;
 pub mod evaluate;
 pub mod explain;

@@ -7,24 +7,32 @@ use super::{
     arena::Arena,
     catalogue::{Fact, Family, Kind, ROWS, row},
     facts::Facts,
+    given::is_repeated,
     reading::{LocalTime, Reading, Shown, each_value},
 };
 
-/// What every line holds, whatever the policy asks: a draft will ask for these first.
-const ALWAYS: [Fact; 15] = [
+/// What stands in every line by itself, so that it need not be told twice.
+const IN_EVERY_LINE: [Fact; 10] = [
+    Fact::ClientName,
     Fact::SessionMethod,
-    Fact::SessionMedium,
-    Fact::SessionSsid,
+    Fact::SessionNasPort,
     Fact::IdentityMac,
-    Fact::IdentityProven,
     Fact::IdentityDeviceId,
     Fact::IdentityDeviceIdSource,
     Fact::MdmServer,
     Fact::MdmLookup,
-    Fact::MdmRegistered,
-    Fact::MdmCompliant,
     Fact::MdmCompliance,
     Fact::MdmSource,
+];
+
+/// What is kept besides, whatever the policy asks: a draft will ask for these first. Ages are kept although lines tell
+/// them in milliseconds: a bound that was just met must be met again.
+const ALWAYS: [Fact; 7] = [
+    Fact::SessionMedium,
+    Fact::SessionSsid,
+    Fact::IdentityProven,
+    Fact::MdmRegistered,
+    Fact::MdmCompliant,
     Fact::MdmAge,
     Fact::MdmLastCompliant,
 ];
@@ -32,19 +40,17 @@ const ALWAYS: [Fact; 15] = [
 /// Whether every line holds it, if it has a value.
 #[must_use]
 pub fn is_always_kept(fact: Fact) -> bool {
-    ALWAYS.contains(&fact)
+    // It follows from its address.
+    let follows = fact == Fact::IdentityMacRandomised || fact == Fact::MdmReachable;
+    follows || IN_EVERY_LINE.contains(&fact) || ALWAYS.contains(&fact)
 }
 
 /// The facts that are kept for a policy, in the order of the catalogue. Times follow from the time of the line.
 #[must_use]
 pub fn kept(arena: &Arena) -> Vec<Fact> {
     let asked: Vec<Fact> = arena.subjects().iter().filter_map(|subject| subject.fact()).collect();
-    let is_kept = |fact: &Fact| ALWAYS.contains(fact) || asked.contains(fact);
-    ROWS.iter()
-        .filter(|row| row.family() != Family::Time && row.fact != Fact::MdmReachable)
-        .map(|row| row.fact)
-        .filter(is_kept)
-        .collect()
+    let is_kept = |fact: &Fact| ALWAYS.contains(fact) || (asked.contains(fact) && !is_always_kept(*fact));
+    ROWS.iter().filter(|row| row.family() != Family::Time).map(|row| row.fact).filter(is_kept).collect()
 }
 
 /// One kept fact with one of its values.
@@ -52,10 +58,25 @@ pub fn kept(arena: &Arena) -> Vec<Fact> {
 pub struct Kept<'a> {
     /// Its name.
     pub name: &'static str,
-    /// The value as text, for facts that are texts: it may hold anything that a device says about itself.
-    pub text: Option<&'a [u8]>,
-    /// The value as people and policies write it.
-    pub shown: Shown<'a>,
+    /// Whether it may have several values, which come one after the other.
+    pub is_repeated: bool,
+    /// The value.
+    pub value: KeptValue<'a>,
+}
+
+/// A value in the form in which it is kept.
+#[derive(Clone, Copy, Debug)]
+pub enum KeptValue<'a> {
+    /// Text; it may hold anything that a device says about itself.
+    Text(&'a [u8]),
+    /// Yes or no.
+    Boolean(bool),
+    /// A whole number.
+    Number(i64),
+    /// An age in microseconds.
+    Age(u64),
+    /// Everything else, as people and policies write it.
+    Shown(Shown<'a>),
 }
 
 /// Calls `visit` with each value of each of the facts; facts with several values come several times in a row.
@@ -63,18 +84,15 @@ pub fn each(kept: &[Fact], facts: &Facts<'_>, visit: &mut dyn FnMut(Kept<'_>)) {
     for fact in kept {
         let row = row(*fact);
         each_value(*fact, facts, || LocalTime::of(facts), &mut |reading| {
-            let text = match reading {
-                Reading::Text(text) => Some(text),
-                _ => None,
+            let value = match (reading, row.kind) {
+                (Reading::Text(text), _) => KeptValue::Text(text),
+                (Reading::Number(number), Kind::Boolean) => KeptValue::Boolean(number != 0),
+                (Reading::Number(number), Kind::Number) => KeptValue::Number(i64::try_from(number).unwrap_or(i64::MAX)),
+                (Reading::Number(number), Kind::Age) => KeptValue::Age(u64::try_from(number).unwrap_or(u64::MAX)),
+                _ => KeptValue::Shown(Shown { kind: row.kind, reading }),
             };
-            visit(Kept { name: row.name, text, shown: Shown { kind: row.kind, reading } });
+            visit(Kept { name: row.name, is_repeated: is_repeated(row.fact), value });
             false
         });
     }
-}
-
-/// Whether a value of the fact is written as text, in quotes; all others are truth values and numbers.
-#[must_use]
-pub const fn is_quoted(kind: Kind) -> bool {
-    !matches!(kind, Kind::Boolean | Kind::Number)
 }

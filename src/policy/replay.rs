@@ -9,8 +9,9 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value};
 
 use super::{
-    catalogue::{self, Fact, Family},
+    catalogue::{self, Fact, Family, Kind},
     compiled::Policy,
+    decision::Access,
     explain::{Trace, explain},
     facts::Method,
     given::GivenFacts,
@@ -32,10 +33,36 @@ pub struct LoggedDecision {
     pub device: String,
     /// What was decided.
     pub was: Verdict,
+    client: Option<String>,
     request: Box<[u8]>,
     given: GivenFacts,
     /// The names of attributes and facts that the line holds.
     recorded: Vec<String>,
+}
+
+impl LoggedDecision {
+    /// The name of the client that asked.
+    #[must_use]
+    pub fn client(&self) -> Option<&str> {
+        self.client.as_deref()
+    }
+
+    /// Adds values of a fact that the line does not hold, but somebody knows: what the configuration says of the client.
+    ///
+    /// # Errors
+    /// As with [`GivenFacts::give`].
+    pub fn supply<'v>(&mut self, fact: &str, values: impl IntoIterator<Item = &'v str>) -> Result<(), String> {
+        if self.given.has(fact) {
+            return Ok(());
+        }
+        for value in values {
+            self.given.give(fact, value)?;
+        }
+        if !self.recorded.iter().any(|known| known == fact) {
+            self.recorded.push(fact.to_owned());
+        }
+        Ok(())
+    }
 }
 
 /// What was decided, by names.
@@ -49,6 +76,20 @@ pub struct Verdict {
     pub rule: Option<String>,
     /// Why.
     pub reason: String,
+    /// What the reply carries, as a JSON object; nothing if that can't be told.
+    pub reply: Option<String>,
+}
+
+impl Verdict {
+    /// Whether a device would notice the difference: another access, other profiles, or another reply. Another rule with
+    /// the same outcome is none.
+    #[must_use]
+    pub fn differs_from(&self, other: &Self) -> bool {
+        let replies = self.reply.as_ref().zip(other.reply.as_ref());
+        self.access != other.access
+            || self.profiles != other.profiles
+            || replies.is_some_and(|(reply, others)| reply != others)
+    }
 }
 
 /// One decision judged again.
@@ -56,7 +97,7 @@ pub struct Verdict {
 pub struct Replayed {
     /// What the other policy says.
     pub now: Verdict,
-    /// Whether the device would notice: another access or other profiles. Another rule with the same outcome is none.
+    /// Whether the device would notice.
     pub changed: bool,
     /// How the new outcome came about.
     pub trace: Trace,
@@ -91,7 +132,9 @@ pub fn read(line: &str, dictionary: &Dictionary) -> Result<Option<LoggedDecision
             profiles: texts(line.get("profiles")),
             rule: text(line, "rule").map(str::to_owned),
             reason: reason.to_owned(),
+            reply: line.get("reply").map(ToString::to_string),
         },
+        client: text(line, "client").map(str::to_owned),
         request,
         given,
         recorded,
@@ -105,14 +148,26 @@ pub fn read(line: &str, dictionary: &Dictionary) -> Result<Option<LoggedDecision
 pub fn judge(policy: &Policy, logged: &LoggedDecision, zone: &TimeZone) -> Option<Replayed> {
     let packet = Packet::parse(&logged.request).ok()?;
     let now = Now { mono: Mono::from_nanos(0), wall: logged.time };
-    let (_, trace) = explain(policy, &logged.given.facts(packet, now, zone));
+    let facts = logged.given.facts(packet, now, zone);
+    let (decision, trace) = explain(policy, &facts);
+    // Without the client's vendor nobody knows what would be written.
+    let vendor = if logged.given.has("client.vendor") { policy.vendor(facts.client.vendor) } else { None };
+    let reply = vendor.and_then(|vendor| match decision.access {
+        Access::Ignore => Some("{}".to_owned()),
+        Access::Accept | Access::Reject => {
+            // Read and written again: the order of members is none of the outcome.
+            let value: Value = serde_json::from_str(policy.reply_json(decision.result, vendor)).ok()?;
+            Some(value.to_string())
+        }
+    });
     let now = Verdict {
+        reply,
         access: trace.decision.access.to_owned(),
         profiles: trace.decision.profiles.clone(),
         rule: trace.decision.rule.clone(),
         reason: trace.decision.reason.to_owned(),
     };
-    let changed = now.access != logged.was.access || now.profiles != logged.was.profiles;
+    let changed = now.differs_from(&logged.was);
     Some(Replayed { now, changed, trace })
 }
 
@@ -189,7 +244,9 @@ fn request(
 }
 
 fn given(line: &Map<String, Value>, recorded: &mut Vec<String>) -> Result<GivenFacts, String> {
-    let mut given = GivenFacts::new();
+    let facts = line.get("facts").and_then(Value::as_object);
+    // A server that kept no facts leaves them to be guessed from what there is.
+    let mut given = if facts.is_some() { GivenFacts::complete() } else { GivenFacts::new() };
     // Every line has these, also those of servers that kept no facts.
     let mdm = line.get("mdm").and_then(Value::as_object);
     let of_mdm = |name: &str| mdm.and_then(|mdm| text(mdm, name));
@@ -213,15 +270,17 @@ fn given(line: &Map<String, Value>, recorded: &mut Vec<String>) -> Result<GivenF
     if let Some(millis) = mdm.and_then(|mdm| mdm.get("age-ms")).and_then(Value::as_u64) {
         given.give("mdm.age", &format!("{millis}ms"))?;
     }
-    for (name, value) in line.get("facts").and_then(Value::as_object).into_iter().flatten() {
+    for (name, value) in facts.into_iter().flatten() {
         // A fact of a newer server that this one does not know can't be asked either.
-        if catalogue::find(name).is_none() {
-            continue;
-        }
+        let Some(row) = catalogue::find(name) else { continue };
         recorded.push(name.clone());
         given.forget(name);
         for text in scalars(value) {
-            given.give(name, &text)?;
+            if row.kind == Kind::Age && value.is_number() {
+                given.give_seconds(name, &text)?;
+            } else {
+                given.give(name, &text)?;
+            }
         }
     }
     Ok(given)
@@ -256,7 +315,8 @@ mod tests {
         "mdm":{"server":"corp-intune","lookup":"found","compliance":"in-grace-period","source":"sync","age-ms":61000,"waited-ms":0},
         "policy-set":"s","rule":"Compliant","profiles":["permit"],"verdict":"accept","reason":"rule","reply":{},
         "request":{"NAS-Port-Type":"Ethernet","Cisco-AVPair":["method=mab","service-type=Call Check"]},
-        "facts":{"client.group":["wired","hall-7"],"mdm.compliant":true,"mdm.os":"iOS"}}"#;
+        "facts":{"client.group":["wired","hall-7"],"session.medium":"wired","identity.proven":false,"mdm.registered":true,
+        "mdm.compliant":true,"mdm.age":61.0005,"mdm.last-compliant":61.0005,"mdm.os":"iOS"}}"#;
 
     fn read_line(line: &str) -> LoggedDecision {
         read(&line.replace('\n', ""), Dictionary::builtin()).expect("a line of JSON").expect("a decision of policy")
@@ -280,7 +340,7 @@ mod tests {
             "{ client.name = \"campus\", client.group = \"hall-7\" }",
             "{ identity.mac = \"a4c3f0112233\", identity.proven = false }",
             "{ mdm.registered = true, mdm.compliant = true, mdm.compliance = \"in-grace-period\", mdm.os = \"iOS\" }",
-            "{ mdm.age = { above = \"1m\", within = \"62s\" }, mdm.source = \"sync\", mdm.server = \"corp-intune\" }",
+            "{ mdm.age = { above = \"61s\", within = \"62s\" }, mdm.last-compliant = { within = \"2m\" }, mdm.source = \"sync\", mdm.server = \"corp-intune\" }",
             "{ time.hour = 10, time.weekday = \"sunday\" }",
         ] {
             let replayed = replayed(when, "permit");
@@ -294,6 +354,50 @@ mod tests {
         assert!(!replayed("{ mdm.compliant = true }", "permit").changed);
         assert!(replayed("{ mdm.compliant = true }", "deny").changed);
         assert!(replayed("{ mdm.compliant = false }", "permit").changed);
+    }
+
+    #[test]
+    fn another_reply_of_the_same_profile_is_a_change_if_the_vendor_is_known() {
+        let draft = |vlan: u16| {
+            let rule = "[[rule]]\nname = \"r\"\nwhen = { mdm.compliant = true }\nresult = \"staff\"\n";
+            policy(&format!(
+                "version = 1\n[policy-set]\nname = \"s\"\n{rule}[profile.staff]\naccess = \"accept\"\nvlan = {vlan}\n"
+            ))
+        };
+        let old = draft(20);
+        let json = old.reply_json(old.rules()[0].result, old.vendor("cisco").expect("a client has it"));
+        let line = LINE.replace("[\"permit\"]", "[\"staff\"]").replace("\"reply\":{}", &format!("\"reply\":{json}"));
+        let mut logged = read_line(&line);
+        let changed = |policy: &Policy, logged: &LoggedDecision| {
+            judge(policy, logged, &TimeZone::UTC).expect("a decision of policy").changed
+        };
+        assert!(!changed(&draft(21), &logged), "nobody knows what the client would get");
+        assert_eq!(logged.client(), Some("campus"));
+        logged.supply("client.vendor", ["cisco"]).expect("a fact");
+        assert!(!changed(&old, &logged));
+        assert!(changed(&draft(21), &logged));
+    }
+
+    #[test]
+    fn what_a_line_holds_goes_before_what_the_configuration_says_now() {
+        let mut logged = read_line(LINE);
+        logged.supply("client.group", ["elsewhere"]).expect("a fact");
+        let replayed =
+            |when: &str| judge(&rule(when, "permit"), &logged, &TimeZone::UTC).expect("a decision of policy");
+        assert_eq!(replayed("{ client.group = \"elsewhere\" }").now.rule, None);
+        assert!(replayed("{ client.group = \"hall-7\" }").now.rule.is_some());
+    }
+
+    #[test]
+    fn a_line_with_facts_implies_no_others() {
+        let line = LINE.replace("\"mdm.registered\":true,", "").replace("\"mac\":\"A4-C3-F0-11-22-33\",", "");
+        let logged = read_line(&line);
+        let replayed =
+            |when: &str| judge(&rule(when, "permit"), &logged, &TimeZone::UTC).expect("a decision of policy");
+        for absent in ["mdm.registered", "mdm.managed", "identity.mac", "session.ssid"] {
+            let when = format!("{{ {absent} = {{ present = false }} }}");
+            assert!(replayed(&when).now.rule.is_some(), "{absent}");
+        }
     }
 
     #[test]

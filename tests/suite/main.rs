@@ -19,6 +19,7 @@ mod malformed;
 mod mdm;
 mod radius_oracle;
 mod radius_vectors;
+mod replay;
 mod sim;
 mod store;
 mod support;

@@ -4,12 +4,10 @@
 //! request is the engine's matter: everything here is a pure function of its arguments.
 //! Source: Cisco ASA 5500 Series Configuration Guide, "Configuring an External RADIUS Server", downloadable ACLs.
 
-use std::{collections::HashMap, fmt::Write, ops::Range, sync::Arc, time::Duration};
-
-use aws_lc_rs::digest;
+use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
 
 use super::rule::{Family, Rule};
-use crate::{clock::Mono, limits};
+use crate::{clock::Mono, limits, policy::digest};
 
 /// The beginning of the names by which clients ask for ACLs.
 pub const NAME_PREFIX: &str = "#ACSACL#-";
@@ -23,19 +21,7 @@ const EVENT_PAIR: &[u8] = b"aaa:event=acl-download";
 /// that is rolled back finds the old ACL still in their memory.
 #[must_use]
 pub fn content_hash(rules: &[Rule]) -> String {
-    let mut hash = digest::Context::new(&digest::SHA256);
-    for (index, rule) in rules.iter().enumerate() {
-        if index > 0 {
-            hash.update(b"\n");
-        }
-        hash.update(rule.text.as_bytes());
-    }
-    let mut text = String::new();
-    for octet in hash.finish().as_ref().iter().take(4) {
-        // A string takes everything.
-        let _ = write!(text, "{octet:02x}");
-    }
-    text
+    digest::of_lines(rules.iter().map(|rule| &*rule.text))
 }
 
 /// One family of an ACL, ready to be fetched.

@@ -12,8 +12,9 @@ use super::{
         arena::{Arena, ArenaBuilder, Node, NodeId, PredicateId, Question},
         catalogue::{self, Fact},
         decision::{ResultIndex, SetIndex},
+        digest,
         reading::Reading,
-        reply_plan::{FactId, FactNames, Materials, ReplyPlan, render},
+        reply_plan::{FactId, FactNames, Materials, ReplyPlan, Summary, render},
         rule::{Rule, Set},
         subject::Subject,
         truth::Truth,
@@ -102,8 +103,26 @@ pub fn plans(
 }
 
 fn json_of(plan: &Option<ReplyPlan>) -> Box<str> {
-    let json = plan.as_ref().and_then(|plan| serde_json::to_string(plan.summary()).ok());
+    let json = plan.as_ref().and_then(|plan| serde_json::to_string(&Logged::of(plan)).ok());
     json.unwrap_or_else(|| "{}".to_owned()).into()
+}
+
+/// A reply as the decision log shows it.
+#[derive(serde::Serialize)]
+struct Logged<'p> {
+    #[serde(flatten)]
+    summary: &'p Summary,
+    /// Tells two replies apart that differ only in what the summary leaves out: attributes, and the rules of an ACL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<String>,
+}
+
+impl<'p> Logged<'p> {
+    fn of(plan: &'p ReplyPlan) -> Self {
+        let lines: Vec<String> = plan.lines().iter().map(ToString::to_string).collect();
+        let digest = (!lines.is_empty()).then(|| digest::of_lines(lines.iter().map(String::as_str)));
+        Self { summary: plan.summary(), digest }
+    }
 }
 
 /// Which results can be sent to clients of which vendors; `vendors`: their names in the order of their numbers.

@@ -183,24 +183,30 @@ impl World {
     }
 
     pub(crate) fn with(setting: Setting) -> Self {
+        let lines = Arc::default();
+        let events = Box::new(ToyEvents { lines: Arc::clone(&lines) });
+        Self { events: lines, ..Self::telling(setting, events) }
+    }
+
+    /// A world whose events go to `events`; its own list stays empty.
+    pub(crate) fn telling(setting: Setting, events: Box<dyn EventSink>) -> Self {
         let now = Now { mono: Mono::from_nanos(3_600_000_000_000), wall: Wall::from_secs(1_800_000_000) };
         let directory = Arc::new(Directory::new(Capacity { devices: 1_000, outside: 1_000 }));
         let mdm = Arc::<ServerCells>::default();
         let shared = Arc::new(ArcSwap::from_pointee(snapshot(&setting, &directory, &mdm, &|_| {})));
         let questions = Arc::new(ToyQuestions::default());
-        let events = Arc::new(Mutex::new(Vec::new()));
         let cells = Arc::new(ShardCells::default());
         let engine = Engine::new(Parts {
             shard: 0,
             shared: Arc::clone(&shared),
             dialogues: Arc::new(radmit::engine::dialogue::Dialogues::new(radmit::eap::sessions::Bounds::default())),
             questions: Arc::clone(&questions) as Arc<dyn Questions>,
-            events: Box::new(ToyEvents { lines: Arc::clone(&events) }),
+            events,
             cells: Arc::clone(&cells),
             seed: 7,
             room: setting.room,
         });
-        let sent = Sent::default();
+        let (events, sent) = (Arc::default(), Sent::default());
         Self { now, engine, questions, directory, shared, events, cells, mdm, sent, identifier: 0, setting }
     }
 

@@ -277,6 +277,7 @@ fn cloud(folder: &Folder) -> (Radmit, String) {
     (radmit, server)
 }
 
+/// The address of the authentication port, as the server says it when it starts.
 fn auth_address(radmit: &Radmit) -> String {
     let said = radmit.wait_for("is ready");
     let listening = said.iter().find(|line| line.contains("authentication")).unwrap();
@@ -319,6 +320,48 @@ fn a_known_device_keeps_its_answer_over_a_restart_without_the_cloud() {
         assert!(!line.contains("not-found"), "{line}");
         assert_eq!(again.stop(), Some(0));
     }
+}
+
+#[test]
+fn replay_tells_which_of_yesterdays_decisions_a_draft_would_change() {
+    let folder = Folder::new("replay");
+    folder.write("radmit.toml", &CONFIGURATION.replace("\"off\"", "\"decisions.jsonl\""));
+    folder.write("devices.toml", DEVICES);
+    folder.write("policies/lab.toml", &policy(20));
+    let radmit = Radmit::start(&["serve", "-c", &folder.config()]);
+    let auth = auth_address(&radmit);
+    for mac in ["a4c3f0112233", "a4c3f0999999"] {
+        radclient(&auth, "auth", "a secret for the lab", &mab(mac));
+    }
+    assert_eq!(radmit.stop(), Some(0));
+
+    let path = |name: &str| folder.0.join(name).to_string_lossy().into_owned();
+    let replay_of = |log: &str, more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_radmit"));
+        command.args(["replay", "-c", &folder.config(), "--log", &path(log)]).args(more).output().unwrap()
+    };
+    let replay = |more: &[&str]| replay_of("decisions.jsonl", more);
+    let same = replay(&[]);
+    assert_eq!(same.status.code(), Some(0), "{same:?}");
+    assert!(String::from_utf8_lossy(&same.stdout).starts_with("2 decisions, 0 change"), "{same:?}");
+
+    fs::create_dir_all(path("draft")).unwrap();
+    folder.write("draft/lab.toml", &policy(21));
+    let other = replay(&["--policies", &path("draft")]);
+    let said = String::from_utf8_lossy(&other.stdout);
+    assert_eq!(other.status.code(), Some(1), "{other:?}");
+    assert!(said.contains("2 decisions, 1 change") && said.contains("A4-C3-F0-11-22-33: accept (known)"), "{said}");
+    let json = replay(&["--policies", &path("draft"), "--format", "json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&json["changed"], &json["rules"][0]["now"]["reply"]["vlan"]), (&1.into(), &21.into()), "{json}");
+
+    folder.write("draft/lab.toml", &policy(21).replace("mdm.compliant", "mdm.complaint"));
+    assert_eq!(replay(&["--policies", &path("draft")]).status.code(), Some(2));
+    fs::write(path("empty.jsonl"), "{\"event\":\"drop\"}\nbroken\n").unwrap();
+    let nothing = replay_of("empty.jsonl", &[]);
+    assert_eq!(nothing.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&nothing.stderr);
+    assert!(said.contains("line 2 can't be used: no JSON") && said.contains("holds no decision"), "{said}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod eapol;
 pub mod explain;
 pub mod output;
 pub mod probe;
+pub mod replay;
 pub mod serve;
 mod signals;
 pub mod sim;
@@ -42,6 +43,8 @@ pub enum Command {
     Test(test::Arguments),
     /// Say why a request is decided as it is, offline
     Explain(explain::Arguments),
+    /// Judge yesterday's decisions by a draft of the policy, and say which would change
+    Replay(replay::Arguments),
     /// Run only the simulated Microsoft cloud, on loopback
     Sim(sim::Arguments),
     /// Make a throw-away CA with server and client certificates, for tests and labs
@@ -63,6 +66,7 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Certs(arguments) => certs::run(&arguments),
         Command::Probe(arguments) => probe::run(&arguments),

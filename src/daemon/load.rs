@@ -52,6 +52,17 @@ pub struct Loaded {
 /// Reads everything. `None` if there is an error; all problems are in `problems` either way.
 #[must_use]
 pub fn load(named: Option<&Path>, files: &Arc<dyn Files>, problems: &mut Problems) -> Option<Loaded> {
+    load_with(named, None, files, problems)
+}
+
+/// The same with another folder of policies in place of the configured one.
+#[must_use]
+pub fn load_with(
+    named: Option<&Path>,
+    policies: Option<&Path>,
+    files: &Arc<dyn Files>,
+    problems: &mut Problems,
+) -> Option<Loaded> {
     let path = match file::find(named, &**files) {
         Ok(path) => path,
         Err(problem) => {
@@ -59,7 +70,10 @@ pub fn load(named: Option<&Path>, files: &Arc<dyn Files>, problems: &mut Problem
             return None;
         }
     };
-    let configuration = file::load(&path, files, problems)?;
+    let mut configuration = file::load(&path, files, problems)?;
+    if let Some(policies) = policies {
+        configuration.server.policies = policies.to_owned();
+    }
     let dictionary = load_dictionary(&configuration, &**files, problems);
     let vendors = load_vendors(&configuration, &dictionary, &**files, problems);
     let names: Vec<&str> = vendors.iter().map(|vendor| &*vendor.name).collect();

@@ -432,3 +432,43 @@ fn explain_says_why_and_shows_the_reply_in_the_dialect_of_the_client() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(said.contains("needs mdm.compliant = true; it is not known"), "{said}");
 }
+
+#[test]
+fn explain_asks_live_takes_fields_and_reads_a_line_of_the_log() {
+    let folder = Folder::new("explain-live");
+    folder.write("radmit.toml", CONFIGURATION);
+    folder.write("devices.toml", DEVICES);
+    folder.write("policies/lab.toml", &policy(20));
+    let explain = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_radmit"));
+        let output = command.args(["explain", "-c", &folder.config()]).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), said + &String::from_utf8_lossy(&output.stderr))
+    };
+    let fields = ["-a", "User-Name = a4c3f0112233, User-Password = a4c3f0112233", "-a", "Service-Type = Call-Check"];
+
+    let (code, said) = explain(&[&fields[..], &["--live"]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("identity: MAC A4-C3-F0-11-22-33 (User-Name), by mab, not proven"), "{said}");
+    assert!(said.contains("asked lab-inventory about MAC A4-C3-F0-11-22-33: found"), "{said}");
+    assert!(said.contains("mdm.lookup = found") && said.contains("by the rule \"known\" of \"Lab\""), "{said}");
+
+    let (code, said) = explain(&[&fields[..], &["--fact", "mdm.compliant=false"]].concat());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("needs mdm.compliant = true; it is false"), "{said}");
+
+    let (code, said) = explain(&["-a", "User-Name = a4c3f0112233, User-Password = other", "--live"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("rejected before policy: mab-password"), "{said}");
+
+    let line = r#"{"time":"2026-11-22T10:00:00Z","event":"decision","client":"lab","method":"mab","mac":"A4-C3-F0-11-22-33",
+        "mdm":{"lookup":"throttled"},"profiles":[],"verdict":"reject","reason":"no-rule-matched","reply":{},
+        "facts":{"identity.proven":false}}"#;
+    folder.write("line", &line.replace('\n', ""));
+    let path = folder.0.join("line").to_string_lossy().into_owned();
+    let (code, said) = explain(&["--decision", &path, "--format", "json"]);
+    assert_eq!(code, Some(1), "{said}");
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(json["trace"]["rules"][0]["why"][0]["fact"], "mdm.compliant", "{said}");
+    assert_eq!(explain(&[]).0, Some(2));
+}

@@ -8,6 +8,7 @@ pub mod check;
 pub mod demo;
 mod eapol;
 pub mod explain;
+mod explanation;
 pub mod output;
 pub mod probe;
 pub mod replay;

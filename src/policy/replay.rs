@@ -13,7 +13,7 @@ use super::{
     compiled::Policy,
     decision::Access,
     explain::{Trace, explain},
-    facts::Method,
+    facts::{Facts, Method},
     given::GivenFacts,
     record, sample,
 };
@@ -45,6 +45,16 @@ impl LoggedDecision {
     #[must_use]
     pub fn client(&self) -> Option<&str> {
         self.client.as_deref()
+    }
+
+    /// The facts that were judged. `zone`: the server's time zone.
+    ///
+    /// `None` only for a line that was not made by [`read`].
+    #[must_use]
+    pub fn facts<'a>(&'a self, zone: &'a TimeZone) -> Option<Facts<'a>> {
+        let packet = Packet::parse(&self.request).ok()?;
+        let now = Now { mono: Mono::from_nanos(0), wall: self.time };
+        Some(self.given.facts(packet, now, zone))
     }
 
     /// Adds values of a fact that the line does not hold, but somebody knows: what the configuration says of the client.
@@ -146,9 +156,7 @@ pub fn read(line: &str, dictionary: &Dictionary) -> Result<Option<LoggedDecision
 /// `None` only for a line that was not made by [`read`].
 #[must_use]
 pub fn judge(policy: &Policy, logged: &LoggedDecision, zone: &TimeZone) -> Option<Replayed> {
-    let packet = Packet::parse(&logged.request).ok()?;
-    let now = Now { mono: Mono::from_nanos(0), wall: logged.time };
-    let facts = logged.given.facts(packet, now, zone);
+    let facts = logged.facts(zone)?;
     let (decision, trace) = explain(policy, &facts);
     // Without the client's vendor nobody knows what would be written.
     let vendor = if logged.given.has("client.vendor") { policy.vendor(facts.client.vendor) } else { None };

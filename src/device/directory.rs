@@ -161,6 +161,18 @@ impl Directory {
         known
     }
 
+    /// Whether one device is known by `key`, however old its record is.
+    #[must_use]
+    pub fn holds(&self, now: Now, key: &Key) -> bool {
+        match key {
+            Key::Device(guid) => {
+                self.find(IntuneId(*guid)).is_some()
+                    || matches!(self.find_by_entra_id(now, EntraId(*guid)), Match::One(_))
+            }
+            Key::Mac(mac) => matches!(self.find_by_mac(now, *mac), Match::One(_)) || self.find_by_link(*mac).is_some(),
+        }
+    }
+
     fn look(&self, now: Now, key: &Key, medium: Option<Medium>, ages: &Ages) -> Knowledge {
         match key {
             Key::Device(guid) => {

@@ -150,7 +150,8 @@ pub struct Limits {
 
 /// Goes on with a lookup as far as possible without waiting.
 ///
-/// `servers`: those that the policy set names, in its order.
+/// `servers`: those that the policy set names, in its order. The first of them that has known the device comes before the
+/// others: they said no already, and need not be asked each time that its answer has grown old.
 #[must_use]
 pub fn advance<'s>(
     pursuit: &mut Pursuit,
@@ -162,7 +163,9 @@ pub fn advance<'s>(
 ) -> Step {
     let mut result = Known::nothing();
     let last = servers.clone().count().saturating_sub(1);
-    for (at, server) in servers.enumerate() {
+    let remembered = if last > 0 { remembered(servers.clone(), identity, packet, now) } else { None };
+    let others = servers.filter(|server| remembered.is_none_or(|first| first.index != server.index));
+    for (at, server) in remembered.into_iter().chain(others).enumerate() {
         let ids = device_ids_for(server, identity, packet);
         let Some((key, source)) = key_for(server, identity, &ids) else { continue };
         let knowledge = server.directory.judge(now, &key, identity.medium, &server.ages);
@@ -189,6 +192,19 @@ pub fn advance<'s>(
         }
     }
     Step::Known(result)
+}
+
+/// The first server whose directory holds the device, however old that answer is.
+fn remembered<'s>(
+    mut servers: impl Iterator<Item = &'s MdmServer>,
+    identity: &Identity,
+    packet: &Packet<'_>,
+    now: Now,
+) -> Option<&'s MdmServer> {
+    servers.find(|server| {
+        let key = key_for(server, identity, &device_ids_for(server, identity, packet));
+        key.is_some_and(|(key, _)| server.directory.holds(now, &key))
+    })
 }
 
 /// What one server's word is worth for one request.

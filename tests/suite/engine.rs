@@ -1,11 +1,11 @@
 //! The engine in a toy world: what one request gets, and what many at once get.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use radmit::{
     device::{
-        directory::Ages,
-        question::{Failure, Key, Outcome},
+        directory::{Ages, Told},
+        question::{Failure, Key, Outcome, ServerIndex},
         record::Compliance,
     },
     engine::{
@@ -42,7 +42,7 @@ fn an_unknown_device_waits_for_the_answer() {
     assert!(world.send(&request).is_empty());
     assert_eq!(world.asked().len(), 1);
     assert_eq!(world.engine.waiting(), 1);
-    let record = std::sync::Arc::new(world.record(LAPTOP, Compliance::NonCompliant));
+    let record = Arc::new(world.record(LAPTOP, Compliance::NonCompliant));
     let replies = world.answer(SERVER, key(), Outcome::Found(record));
     assert_eq!(code_of(&replies, &request), Code::ACCESS_ACCEPT);
     assert_eq!(vlan_of(&replies[0]).as_deref(), Some("66"));
@@ -246,7 +246,7 @@ fn one_answer_serves_everybody_who_waits_for_it() {
     for request in &requests {
         assert!(world.send(request).is_empty());
     }
-    let record = std::sync::Arc::new(world.record(LAPTOP, Compliance::Compliant));
+    let record = Arc::new(world.record(LAPTOP, Compliance::Compliant));
     assert_eq!(world.answer(SERVER, key(), Outcome::Found(record)).len(), 50);
     assert_eq!(world.engine.waiting(), 0);
 }
@@ -531,6 +531,32 @@ fn proxy_state_comes_back_in_order() {
     let replies = world.send(&request);
     let reply = Packet::parse(&replies[0]).unwrap();
     assert_eq!(reply.all(kind::PROXY_STATE).collect::<Vec<_>>(), [&b"one"[..], b"two"]);
+}
+
+#[test]
+fn the_server_that_knew_a_device_is_asked_before_the_others() {
+    let mut world = World::with(Setting { servers: 2, ..Setting::default() });
+    let second = ServerIndex(1);
+    let record = world.record(LAPTOP, Compliance::Compliant);
+    let directory = Arc::clone(&world.shared.load().servers[1].directory);
+    directory.insert(record.clone(), Told::Everything);
+    world.advance(Duration::from_secs(3600));
+
+    let request = world.mab(LAPTOP);
+    world.send(&request);
+    assert_eq!(world.asked().iter().map(|question| question.server).collect::<Vec<_>>(), [second]);
+    world.answer(second, key(), Outcome::Found(Arc::new(record.clone())));
+    assert_eq!(world.line(), "accept rule mab lookup=found source=live rule=Compliant");
+
+    // It says no: then the others are asked, and only all of them together can say that nobody knows the device.
+    let request = world.mab(LAPTOP);
+    world.send(&request);
+    assert_eq!(world.asked()[0].server, second);
+    directory.forget(record.intune_id);
+    assert!(world.answer(second, key(), Outcome::NotFound).is_empty());
+    assert_eq!(world.asked()[0].server, SERVER);
+    world.answer(SERVER, key(), Outcome::NotFound);
+    assert_eq!(world.line(), "accept rule mab lookup=not-found source=- rule=Unregistered");
 }
 
 #[test]

@@ -322,6 +322,107 @@ fn a_known_device_keeps_its_answer_over_a_restart_without_the_cloud() {
     }
 }
 
+fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_radmit")).args(arguments).output().unwrap();
+    let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    (output.status.code(), text)
+}
+
+#[test]
+fn doctor_is_green_where_all_is_well_and_says_what_to_do_where_it_is_not() {
+    let folder = Folder::new("doctor");
+    let (cloud, server) = cloud(&folder);
+    let head = CONFIGURATION.split("[[mdm]]").next().unwrap();
+    let other = server
+        .replace("lab-intune", "old-intune")
+        .replace("sim-secret", "wrong")
+        .replace("kind", "enabled = false\nkind");
+    folder.write("radmit.toml", &format!("{head}{server}{other}"));
+    let config = folder.config();
+
+    let (code, said) = run(&["doctor", "-c", &config, "--mdm", "lab-intune", "--device", "A4-C3-F0-11-22-33"]);
+    assert_eq!(code, Some(0), "{said}");
+    for line in [
+        "lab-intune (intune)",
+        "ok       devices in Graph: may be read (DeviceManagementManagedDevices.Read.All)",
+        "ok       devices in compliance retrieval: may be asked (get_device_compliance)",
+        "ok       sample lookup: LT-0042 is compliant, found by MAC address",
+        "0 failed, 0 warnings",
+    ] {
+        assert!(said.contains(line), "{line:?} is missing in\n{said}");
+    }
+
+    let (code, said) = run(&["doctor", "-c", &config]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("old-intune (intune, disabled)"), "{said}");
+    assert!(said.contains("FAILED   token for Graph: ") && said.contains("configure the secret's value"), "{said}");
+
+    let (code, said) = run(&["doctor", "-c", &config, "--mdm", "nobody"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("there are: lab-intune, old-intune"), "{said}");
+
+    assert_eq!(cloud.stop(), Some(0));
+    let (code, said) = run(&["doctor", "-c", &config, "--mdm", "lab-intune"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("check DNS and firewall, or set proxy"), "{said}");
+}
+
+/// A certificate of somebody who is nobody's CA, with these URIs.
+fn certificate(folder: &Folder, name: &str, uris: &[&str]) -> String {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    let uri = |text: &&str| rcgen::SanType::URI((*text).to_owned().try_into().unwrap());
+    parameters.subject_alt_names = uris.iter().map(uri).collect();
+    folder.write(name, &parameters.self_signed(&key).unwrap().pem());
+    folder.0.join(name).to_string_lossy().into_owned()
+}
+
+#[test]
+fn lookup_shows_the_record_and_ends_with_what_is_known() {
+    let folder = Folder::new("lookup");
+    let (cloud, server) = cloud(&folder);
+    let head = CONFIGURATION.split("[[mdm]]").next().unwrap();
+    folder.write("radmit.toml", &format!("{head}{server}"));
+    let config = folder.config();
+    let lookup = |more: &[&str]| run(&[&["lookup", "-c", &config], more].concat());
+
+    let (code, said) = lookup(&["A4-C3-F0-11-22-33"]);
+    assert_eq!(code, Some(0), "{said}");
+    for part in [
+        "found-by             MAC address",
+        "intune-id            5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c01",
+        "entra-id             c0ffee00-1234-4abc-8def-001122334455",
+        "compliance           compliant",
+        "source               live",
+        "age-ms               ",
+    ] {
+        assert!(said.contains(part), "{part:?} is missing in\n{said}");
+    }
+
+    let id = "5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c02";
+    let (code, said) = lookup(&["--format", "json", id]);
+    assert_eq!(code, Some(0), "{said}");
+    let document: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(document["servers"][0]["record"]["compliance"], "noncompliant");
+    assert_eq!(document["servers"][0]["record"]["found-by"], "Intune id");
+
+    let known = certificate(&folder, "laptop.pem", &[&format!("IntuneDeviceId://{id}")]);
+    assert_eq!(lookup(&[&known]).0, Some(0));
+    let two = ["IntuneDeviceId://5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c01", &format!("ID:Intune:GUID:{id}")];
+    let (code, said) = lookup(&[&certificate(&folder, "two.pem", &two)]);
+    assert!(code == Some(2) && said.contains("the certificate names another device too"), "{said}");
+
+    let (code, said) = lookup(&["a4c3f0999999"]);
+    assert!(code == Some(1) && said.contains("A4-C3-F0-99-99-99 is not registered"), "{said}");
+    assert_eq!(lookup(&["5b1f0c52-7d1e-4a39-9a3b-2f6f0a9dffff"]).0, Some(1));
+    let (code, said) = lookup(&["nonsense"]);
+    assert!(code == Some(2) && said.contains("is no MAC address, no device id and no certificate file"), "{said}");
+
+    assert_eq!(cloud.stop(), Some(0));
+    let (code, said) = lookup(&["a4c3f0112233"]);
+    assert!(code == Some(2) && said.contains("it can't be told: unreachable"), "{said}");
+}
+
 #[test]
 fn replay_tells_which_of_yesterdays_decisions_a_draft_would_change() {
     let folder = Folder::new("replay");

@@ -9,6 +9,10 @@ pub mod demo;
 mod eapol;
 pub mod explain;
 mod explanation;
+mod device;
+pub mod doctor;
+pub mod explain;
+pub mod lookup;
 pub mod output;
 pub mod probe;
 pub mod replay;
@@ -46,6 +50,10 @@ pub enum Command {
     Explain(explain::Arguments),
     /// Judge yesterday's decisions by a draft of the policy, and say which would change
     Replay(replay::Arguments),
+    /// Test the connection to every MDM server, and say what to do about what does not work
+    Doctor(doctor::Arguments),
+    /// Ask the MDM servers about one device now
+    Lookup(lookup::Arguments),
     /// Run only the simulated Microsoft cloud, on loopback
     Sim(sim::Arguments),
     /// Make a throw-away CA with server and client certificates, for tests and labs
@@ -68,6 +76,8 @@ pub fn run() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Lookup(arguments) => lookup::run(&arguments),
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Certs(arguments) => certs::run(&arguments),
         Command::Probe(arguments) => probe::run(&arguments),

@@ -134,7 +134,7 @@ struct World {
 impl World {
     fn new(loaded: Loaded) -> Self {
         let mdm = loaded.configuration.mdm.iter().map(|server| server.settings.clone()).collect();
-        let (mut snapshot, _) = build(loaded, &Lasting::new(1));
+        let (mut snapshot, _) = build(loaded, &Lasting::nothing(1));
         for server in &mut snapshot.servers {
             // There is no index of addresses yet that could tell; whoever asks live searches the lists for them.
             server.ages.mac_can_be_asked = true;
@@ -334,7 +334,7 @@ impl Inquiry<'_> {
         };
         // The clock of the lookup is later than the request's: ages would be negative.
         let now = clock::now();
-        let case = Case { now, snapshot, packet, peer, client: self.client, identity: &self.identity };
+        let case = Case { now, snapshot, packet, peer, client: self.client, identity: &self.identity, evidence: None };
         let found = case.facts(&known);
         let facts = Facts { identity: found.identity, mdm: found.mdm, ..facts };
         let explanation = Explanation::of(snapshot, &facts, Some(self.client), asked);

@@ -62,13 +62,23 @@ impl Lasting {
     #[must_use]
     pub fn new(shards: usize, bounds: Bounds, state_dir: &Path) -> Self {
         let stored = Arc::<StoreCells>::default();
+        Self::of(shards, bounds, Store::open(state_dir, Arc::clone(&stored)), stored)
+    }
+
+    /// Nothing at all, and nothing is kept: for whoever only looks at a configuration.
+    #[must_use]
+    pub fn nothing(shards: usize) -> Self {
+        Self::of(shards, Bounds::default(), Store::none(), Arc::default())
+    }
+
+    fn of(shards: usize, bounds: Bounds, store: Store, stored: Arc<StoreCells>) -> Self {
         Self {
             shards,
             clients: Arc::new(ClientRegistry::new(shards)),
             dialogues: Arc::new(Dialogues::new(bounds)),
             resumptions: Arc::new(Resumptions::new()),
             mdm: Arc::default(),
-            store: Store::open(state_dir, Arc::clone(&stored)),
+            store,
             stored,
             servers: Mutex::default(),
         }

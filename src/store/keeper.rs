@@ -110,6 +110,16 @@ impl Store {
                 fault.sentence()
             ),
         }
+        Self::of(state, cells)
+    }
+
+    /// Keeps nothing: for whoever only looks at a configuration, perhaps beside a server that runs.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::of(State::default(), Arc::default())
+    }
+
+    fn of(state: State, cells: Arc<StoreCells>) -> Self {
         let shared = Shared { state: Mutex::new(state), stopping: Mutex::new(false), wake: Condvar::new(), cells };
         Self { shared: Arc::new(shared), thread: Mutex::new(None) }
     }

@@ -20,8 +20,9 @@ use radmit::{
     clock::{self, Now},
     engine::{
         Engine,
-        action::{Datagram, Machine as _, Outbox, Peer, Port, Route},
+        action::{Datagram, Outbox, Peer, Port, Route},
         event::EventSink,
+        machine::Machine as _,
     },
     limits::BATCH_DATAGRAMS,
     metrics::process::ProcessCells,

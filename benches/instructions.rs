@@ -24,8 +24,9 @@ use radmit::{
     clock,
     device::{directory::Ages, question::Key},
     engine::{
-        action::{Datagram, Machine as _, Outbox, Peer, Port, Route},
+        action::{Datagram, Outbox, Peer, Port, Route},
         chance::Chance,
+        machine::Machine as _,
     },
     radius::{authenticator::check_request_signature, packet::Packet, reply::ReplyBuffer},
 };

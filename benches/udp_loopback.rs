@@ -29,7 +29,11 @@ use radmit::{
     audit::{log::Log, settings::Destination},
     clock::{self, Mono, Now},
     device::{directory::Directory, question::Answer},
-    engine::action::{Datagram, Machine, Outbox},
+    engine::{
+        action::{Datagram, Outbox},
+        machine::Machine,
+        work::Done,
+    },
     metrics::process::ProcessCells,
     radius::{reply::ReplyBuffer, secret::Secret},
     udp::{Running, Settings, Udp, echo::Echo},
@@ -178,6 +182,7 @@ impl Machine for CodecOnly {
         }
     }
 
+    fn finished(&mut self, _: Now, _: Done, _: &mut dyn Outbox) {}
     fn resume(&mut self, _: Now, _: &Answer, _: &mut dyn Outbox) {}
 
     fn expire(&mut self, _: Now, _: &mut dyn Outbox) {}

@@ -171,6 +171,9 @@ pub const EAP_IDLE_MAX: Duration = Duration::from_secs(60);
 pub const EAP_TOTAL_MAX: Duration = Duration::from_secs(120);
 /// Groups of clients with settings of their own for EAP.
 pub const EAP_GROUPS_MAX: usize = 64;
+/// Handshakes that wait for a thread to compute them: with half a millisecond each, what two threads do in the quarter of a
+/// second after which devices begin to repeat themselves.
+pub const EAP_HANDSHAKES_QUEUED_MAX: usize = 1_024;
 /// EAP-Requests of one conversation. Deployed authenticators give up after 40 to 50 (RFC 9191 section 4).
 pub const EAP_ROUNDS_MAX: u16 = 50;
 /// Broken or unexpected EAP packets of one conversation (RFC 3579 section 2.2 recommends 5).

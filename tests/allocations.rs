@@ -28,7 +28,8 @@ use radmit::{
     dictionary::{self, Dictionary, Path},
     engine::{
         Engine,
-        action::{Datagram, Machine as _, Peer, Port, Route},
+        action::{Datagram, Peer, Port, Route},
+        machine::Machine as _,
     },
     limits::REPLIES_KEPT_MAX,
     radius::{kind, packet::Packet, reply::ReplyBuffer, request::verify_reply},

@@ -78,6 +78,7 @@ impl Server {
             shard: u16::try_from(shard).expect("there are few"),
             shared: Arc::clone(&self.shared),
             dialogues: Arc::new(radmit::engine::dialogue::Dialogues::new(radmit::eap::sessions::Bounds::default())),
+            workers: None,
             questions: Arc::clone(&self.asked) as Arc<dyn Questions>,
             events,
             cells: Arc::clone(&self.cells[shard]),

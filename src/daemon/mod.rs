@@ -5,6 +5,7 @@
 
 pub mod eap_tls;
 mod expiry;
+pub mod handshakes;
 pub mod inquiry;
 pub mod load;
 pub mod log;

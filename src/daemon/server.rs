@@ -21,10 +21,7 @@ use crate::{
     device::question::{Answers, Questions, ServerIndex},
     eap::tls::expiry::Expiry,
     engine::{
-        Engine, Parts, Room,
-        action::{Machine, Port},
-        client::MessageAuthenticatorMode,
-        snapshot::Snapshot,
+        Engine, Parts, Room, action::Port, client::MessageAuthenticatorMode, machine::Machine, snapshot::Snapshot,
     },
     http::{
         readiness::{Readiness, Stage},
@@ -46,6 +43,7 @@ use crate::{
 
 use super::{
     expiry::Expiries,
+    handshakes::Handshakes,
     load::{Loaded, load},
     snapshot::{Lasting, build},
     switch::{Behind, Switch, Translated},
@@ -67,6 +65,8 @@ pub struct Server {
     log: Log,
     readiness: Arc<Readiness>,
     running: Running,
+    /// After the shards, which use them to their end.
+    _handshakes: Handshakes,
     metrics: Option<SocketAddr>,
     stop_pages: watch::Sender<bool>,
     configuration: Mutex<Configuration>,
@@ -137,12 +137,15 @@ impl Server {
             .map_err(|error| StartError::Other(error.to_string()))?;
         switch.swap(behind);
         let cells: Vec<Arc<ShardCells>> = (0..shards).map(|_| Arc::default()).collect();
+        let handshakes = Handshakes::start(udp.mailboxes().to_vec())
+            .map_err(|error| StartError::Other(format!("no threads for handshakes: {error}")))?;
         let mut machines: Vec<Box<dyn Machine + Send>> = Vec::new();
         for ((shard, events), cells) in (0u16..).zip(events).zip(&cells) {
             machines.push(Box::new(Engine::new(Parts {
                 shard,
                 shared: Arc::clone(&shared),
                 dialogues: Arc::clone(&lasting.dialogues),
+                workers: Some(handshakes.workers()),
                 questions: Arc::clone(&switch) as Arc<dyn Questions>,
                 events,
                 cells: Arc::clone(cells),
@@ -165,6 +168,7 @@ impl Server {
             log,
             readiness,
             running,
+            _handshakes: handshakes,
             metrics: pages.as_ref().map(Pages::address),
             stop_pages,
             configuration: Mutex::new(configuration),

@@ -261,6 +261,18 @@ impl Conversation {
         }
     }
 
+    /// Whether the packet completes a flight of a handshake: signatures are made and verified then, which takes a hundred
+    /// times as long as anything else here.
+    #[must_use]
+    pub fn is_costly(&self, octets: &[u8]) -> bool {
+        let State::Tls(flow) = &self.state else { return false };
+        let Ok(packet) = Packet::parse(octets) else { return false };
+        match Response::parse(packet.data) {
+            Ok(Response::Method(Method::TLS, data)) => flow.is_costly(data),
+            _ => false,
+        }
+    }
+
     /// What the device calls itself.
     #[must_use]
     pub fn identity(&self) -> &[u8] {

@@ -252,6 +252,15 @@ impl<T> Sessions<T> {
         Some(Token::new(claim.stripe, claim.id, &slot.nonce))
     }
 
+    /// Puts a session back as it was before it was found: `request` is the last one, and its State counts again.
+    pub fn put_back(&self, claim: Claim, item: T, request: Arc<[u8]>) {
+        let mut stripe = self.lock(claim.stripe);
+        let Some(slot) = stripe.by_id.get_mut(&claim.id) else { return };
+        // What was noted as answered was not.
+        slot.before = None;
+        slot.kept = Some(Kept { item, request });
+    }
+
     /// Ends a session.
     pub fn close(&self, claim: Claim) {
         let mut stripe = self.lock(claim.stripe);

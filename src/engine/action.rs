@@ -1,13 +1,9 @@
-//! What goes into the engine and what comes out: datagrams, where they came from, and the machine that a shard drives.
+//! What goes into the engine and what comes out: datagrams, and where they came from.
 //!
-//! Owns the shapes between `udp` and the engine. No sockets and no decisions here.
+//! Owns the shapes between `udp` and the engine; what is called with them stands in `machine`. No sockets and no
+//! decisions here.
 
 use std::net::{IpAddr, SocketAddr};
-
-use crate::{
-    clock::{Mono, Now},
-    device::question::Answer,
-};
 
 /// One received datagram.
 #[derive(Clone, Copy, Debug)]
@@ -47,29 +43,6 @@ pub enum Port {
     Auth,
     /// Accounting, usually 1813.
     Acct,
-}
-
-/// What a shard's thread drives. Time comes with every call; nothing in here waits.
-///
-/// The order of calls: `begin`, then any number of `handle`, `resume` and `expire`, then `end`, and only after it are
-/// the replies sent. `end` hands the batch's events to the log; an acknowledgement of accounting depends on that.
-pub trait Machine {
-    /// A batch begins: the machine looks whether the configuration was swapped.
-    fn begin(&mut self, now: Now);
-    /// A datagram was received.
-    fn handle(&mut self, now: Now, datagram: Datagram<'_>, out: &mut dyn Outbox);
-    /// A question was answered.
-    fn resume(&mut self, now: Now, answer: &Answer, out: &mut dyn Outbox);
-    /// The time told by `wake_at` has come, or a batch was handled: deadlines and delayed rejects that are due.
-    fn expire(&mut self, now: Now, out: &mut dyn Outbox);
-    /// The batch ends.
-    fn end(&mut self, now: Now);
-    /// When `expire` must be called at the latest.
-    fn wake_at(&self) -> Mono;
-    /// New requests are no longer taken; what waits is still answered.
-    fn drain(&mut self);
-    /// How many requests still wait for an answer or for the delay of a reject.
-    fn waiting(&self) -> usize;
 }
 
 /// Where replies go.

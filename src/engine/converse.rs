@@ -40,6 +40,7 @@ use super::{
     reply::EapPart,
     state::State,
     way::count_lookup,
+    work::{Done, Work, Workers},
 };
 
 /// How often conversations whose devices fell silent are looked for.
@@ -60,6 +61,11 @@ impl State {
                 let (snapshot, client) = (Arc::clone(&dialogue.snapshot), Arc::clone(&dialogue.client));
                 let pass = Pass { snapshot: &snapshot, client: &client, ..pass };
                 let mut talk = Box::new(Talk { claim, dialogue, evidence: None });
+                if let Some(workers) = self.workers.clone()
+                    && talk.dialogue.conversation.is_costly(&response)
+                {
+                    return self.give_away(pass, talk, &response, &*workers);
+                }
                 let step = talk.dialogue.conversation.step(now, &response, &mut SystemChance);
                 self.stride(pass, talk, step, now, out);
             }
@@ -71,6 +77,50 @@ impl State {
             }
             Found::Unknown => self.end_without_dialogue(pass, &response, now, out),
         }
+    }
+
+    /// Lets another thread compute. If there is no room the request is dropped as if it had never come: its repeat finds
+    /// the conversation as it was.
+    fn give_away(&mut self, pass: Pass<'_>, talk: Box<Talk>, response: &[u8], workers: &dyn Workers) {
+        let work = Work {
+            shard: self.shard,
+            octets: pass.packet.octets().into(),
+            peer: pass.peer,
+            client: Arc::clone(pass.client),
+            snapshot: Arc::clone(pass.snapshot),
+            arrived: pass.arrived,
+            ticket: pass.ticket,
+            talk,
+            response: response.into(),
+        };
+        match workers.take(Box::new(work)) {
+            Ok(()) => self.computing += 1,
+            Err(work) => {
+                let Talk { claim, dialogue, .. } = *work.talk;
+                let last = Arc::clone(dialogue.conversation.last_request());
+                self.dialogues.put_back(claim, dialogue, last);
+                self.duplicates.forget(pass.ticket);
+                self.count_drop(Some(pass.client), DropReason::Overload);
+            }
+        }
+        self.update_inflight();
+    }
+
+    /// A handshake that another thread computed.
+    pub(super) fn go_on_conversing(&mut self, now: Now, done: Done, out: &mut dyn Outbox) {
+        self.computing = self.computing.saturating_sub(1);
+        let Done { work, step } = done;
+        let Work { octets, peer, client, snapshot, arrived, ticket, talk, .. } = work;
+        // It was checked when it came, and the octets are the same.
+        let Ok(packet) = Packet::parse(&octets) else { return };
+        let pass = Pass { snapshot: &snapshot, client: &client, packet, peer, ticket, arrived };
+        if let Some(step) = step {
+            return self.stride(pass, talk, step, now, out);
+        }
+        self.dialogues.close(talk.claim);
+        self.duplicates.forget(ticket);
+        self.count_drop(Some(&client), DropReason::Bug);
+        self.update_inflight();
     }
 
     /// The first packet of a device: chooses the policy set and offers what it allows.

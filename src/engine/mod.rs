@@ -23,6 +23,7 @@ pub mod duplicate;
 pub mod event;
 pub mod identity;
 pub mod lookup;
+pub mod machine;
 pub mod parked;
 mod parts;
 mod pass;
@@ -31,6 +32,7 @@ pub mod reply;
 pub mod snapshot;
 mod state;
 mod way;
+pub mod work;
 
 use std::sync::Arc;
 
@@ -43,9 +45,11 @@ use crate::{
 
 pub use parts::{Parts, Room};
 
-use action::{Datagram, Machine, Outbox};
+use action::{Datagram, Outbox};
+use machine::Machine;
 use snapshot::Snapshot;
 use state::State;
+use work::Done;
 
 /// The engine of one shard.
 pub struct Engine {
@@ -83,6 +87,10 @@ impl Machine for Engine {
         }
     }
 
+    fn finished(&mut self, now: Now, done: Done, out: &mut dyn Outbox) {
+        self.state.go_on_conversing(now, done, out);
+    }
+
     fn expire(&mut self, now: Now, out: &mut dyn Outbox) {
         while let Some(mut parked) = self.state.parked.take_due(now.mono) {
             if let Some((server, _)) = parked.pursuit.waiting {
@@ -106,7 +114,7 @@ impl Machine for Engine {
     }
 
     fn waiting(&self) -> usize {
-        self.state.parked.len() + self.state.delayed.len()
+        self.state.parked.len() + self.state.delayed.len() + self.state.computing
     }
 }
 

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use crate::{device::question::Questions, limits, metrics::engine::ShardCells};
 
-use super::{dialogue::Dialogues, event::EventSink, snapshot::Snapshot};
+use super::{dialogue::Dialogues, event::EventSink, snapshot::Snapshot, work::Workers};
 
 /// What an engine needs beside its configuration.
 pub struct Parts {
@@ -18,6 +18,8 @@ pub struct Parts {
     pub shared: Arc<ArcSwap<Snapshot>>,
     /// The EAP conversations of all shards.
     pub dialogues: Arc<Dialogues>,
+    /// The threads that compute handshakes; without them the shard does.
+    pub workers: Option<Arc<dyn Workers>>,
     /// Where questions go.
     pub questions: Arc<dyn Questions>,
     /// Where events go.

@@ -30,6 +30,7 @@ use super::{
     pass::Pass,
     record::claimed_nas,
     snapshot::Snapshot,
+    work::Workers,
 };
 
 /// Everything that one shard remembers between packets.
@@ -44,6 +45,9 @@ pub(super) struct State {
     sessions: u64,
     pub(super) dialogues: Arc<Dialogues>,
     pub(super) next_sweep: Mono,
+    pub(super) workers: Option<Arc<dyn Workers>>,
+    /// Handshakes that others compute for this shard.
+    pub(super) computing: usize,
     pub(super) questions: Arc<dyn Questions>,
     pub(super) events: Box<dyn EventSink>,
     pub(super) cells: Arc<ShardCells>,
@@ -64,6 +68,8 @@ impl State {
             chance,
             dialogues: parts.dialogues,
             next_sweep: Mono::default(),
+            workers: parts.workers,
+            computing: 0,
             questions: parts.questions,
             events: parts.events,
             cells: parts.cells,
@@ -286,7 +292,9 @@ impl State {
     }
 
     pub(super) fn update_inflight(&self) {
-        self.cells.inflight.set(i64::try_from(self.parked.len() + self.delayed.len()).unwrap_or(i64::MAX));
+        self.cells
+            .inflight
+            .set(i64::try_from(self.parked.len() + self.delayed.len() + self.computing).unwrap_or(i64::MAX));
     }
 }
 

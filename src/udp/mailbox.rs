@@ -1,4 +1,4 @@
-//! Where other threads reach a shard: [`Mailbox`] takes answers and the order to stop, and wakes the shard.
+//! Where other threads reach a shard: [`Mailbox`] takes answers, computed handshakes and the order to stop, and wakes the shard.
 //!
 //! Owns the queue, its bound and the waking. What an answer means is the machine's business.
 
@@ -18,6 +18,7 @@ use std::{
 use crate::{
     clock::Mono,
     device::question::{Answer, Answers},
+    engine::{machine::Mail, work::Done},
     limits,
     metrics::udp::ShardCells,
 };
@@ -28,7 +29,7 @@ use crate::{
 /// already and has not yet taken everything. So a storm of answers costs a handful of system calls.
 #[derive(Debug)]
 pub struct Mailbox {
-    answers: Mutex<VecDeque<Answer>>,
+    mail: Mutex<VecDeque<Mail>>,
     stop_at: AtomicI64,
     waker: UnixStream,
     woken: UnixStream,
@@ -45,7 +46,7 @@ impl Mailbox {
         waker.set_nonblocking(true)?;
         woken.set_nonblocking(true)?;
         Ok(Self {
-            answers: Mutex::new(VecDeque::new()),
+            mail: Mutex::new(VecDeque::new()),
             stop_at: AtomicI64::new(Mono::NEVER.as_nanos()),
             waker,
             woken,
@@ -66,16 +67,31 @@ impl Mailbox {
         Mono::from_nanos(self.stop_at.load(Ordering::Acquire))
     }
 
-    /// Moves up to [`limits::BATCH_DATAGRAMS`] answers into `batch`, so that a flood of answers doesn't keep the shard
+    /// Moves up to [`limits::BATCH_DATAGRAMS`] of what came into `batch`, so that a flood of answers doesn't keep the shard
     /// from its sockets. True if there are more.
-    pub fn take(&self, batch: &mut Vec<Answer>) -> bool {
-        let mut answers = self.lock();
-        let taken = answers.len().min(limits::BATCH_DATAGRAMS);
-        batch.extend(answers.drain(..taken));
-        if answers.is_empty() && answers.capacity() > KEPT_CAPACITY {
-            answers.shrink_to(KEPT_CAPACITY);
+    pub fn take(&self, batch: &mut Vec<Mail>) -> bool {
+        let mut mail = self.lock();
+        let taken = mail.len().min(limits::BATCH_DATAGRAMS);
+        batch.extend(mail.drain(..taken));
+        if mail.is_empty() && mail.capacity() > KEPT_CAPACITY {
+            mail.shrink_to(KEPT_CAPACITY);
         }
-        !answers.is_empty()
+        !mail.is_empty()
+    }
+
+    /// Hands a computed handshake to the shard. How many there can be is bounded by how many are taken to compute.
+    pub fn finish(&self, done: Done) {
+        let mail = self.lock();
+        self.put(mail, Mail::Done(Box::new(done)));
+    }
+
+    fn put(&self, mut mail: MutexGuard<'_, VecDeque<Mail>>, new: Mail) {
+        let was_empty = mail.is_empty();
+        mail.push_back(new);
+        drop(mail);
+        if was_empty {
+            self.wake();
+        }
     }
 
     /// The descriptor that is readable after the shard was woken.
@@ -97,26 +113,21 @@ impl Mailbox {
         let _ = (&self.waker).write(&[1]);
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Answer>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Mail>> {
         // No call under this lock leaves the queue half changed.
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Answers for Mailbox {
     fn deliver(&self, answer: Answer) {
-        let mut answers = self.lock();
-        if answers.len() >= limits::ANSWERS_QUEUED_MAX {
-            drop(answers);
+        let mail = self.lock();
+        if mail.len() >= limits::ANSWERS_QUEUED_MAX {
+            drop(mail);
             self.cells.answers_lost.increment();
             return;
         }
-        let was_empty = answers.is_empty();
-        answers.push_back(answer);
-        drop(answers);
-        if was_empty {
-            self.wake();
-        }
+        self.put(mail, Mail::Answer(answer));
     }
 }
 

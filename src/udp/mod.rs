@@ -1,7 +1,7 @@
 //! Datagrams in and out: sockets shared by shards, batches, and the threads that drive one machine each.
 //!
 //! Owns sockets, the steering of datagrams to shards, the loop of a shard and the mailboxes through which other threads
-//! reach it. It knows neither RADIUS nor policy: a [`Machine`](crate::engine::action::Machine) gets the octets.
+//! reach it. It knows neither RADIUS nor policy: a [`Machine`](crate::engine::machine::Machine) gets the octets.
 //!
 //! - [`settings`]: where to listen, with how many shards
 //! - [`server`]: bind, run, stop: [`Udp`] and [`Running`]

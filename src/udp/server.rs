@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     clock::Mono,
-    engine::action::{Machine, Port},
+    engine::{action::Port, machine::Machine},
     limits,
     metrics::udp::ShardCells,
 };

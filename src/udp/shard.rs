@@ -11,8 +11,10 @@ use std::{
 
 use crate::{
     clock::{self, Mono, Now},
-    device::question::Answer,
-    engine::action::{Machine, Outbox},
+    engine::{
+        action::Outbox,
+        machine::{Machine, Mail},
+    },
     limits,
     metrics::udp::ShardCells,
 };
@@ -32,7 +34,7 @@ pub struct Shard {
     cells: Arc<ShardCells>,
     ready: Readiness,
     inbound: Inbound,
-    answers: Vec<Answer>,
+    mail: Vec<Mail>,
     hand: Hand,
     draining: bool,
     busy: bool,
@@ -52,7 +54,7 @@ impl Shard {
         Self {
             ready: Readiness::of(watched),
             inbound: Inbound::new(),
-            answers: Vec::with_capacity(limits::BATCH_DATAGRAMS),
+            mail: Vec::with_capacity(limits::BATCH_DATAGRAMS),
             hand: Hand { machine, replies: Replies::new(), cells: Arc::clone(&cells), timers_rest_until: None },
             draining: false,
             busy: false,
@@ -127,10 +129,13 @@ impl Shard {
 
     fn resume(&mut self, now: Now) {
         self.mailbox.acknowledge();
-        self.more_answers = self.mailbox.take(&mut self.answers);
+        self.more_answers = self.mailbox.take(&mut self.mail);
         self.busy |= self.more_answers;
-        for answer in self.answers.drain(..) {
-            self.hand.call(|machine, out| machine.resume(now, &answer, out));
+        for mail in self.mail.drain(..) {
+            self.hand.call(|machine, out| match mail {
+                Mail::Answer(answer) => machine.resume(now, &answer, out),
+                Mail::Done(done) => machine.finished(now, *done, out),
+            });
         }
     }
 

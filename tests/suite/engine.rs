@@ -10,8 +10,9 @@ use radmit::{
     },
     engine::{
         Room,
-        action::{Machine as _, Port},
+        action::Port,
         client::{MabPassword, MacFrom, MessageAuthenticatorMode},
+        machine::Machine as _,
     },
     metrics::mdm::{RESULTS, SOURCES},
     radius::{code::Code, kind, packet::Packet, request::RequestBuffer, secret::Secret},

@@ -2,7 +2,13 @@
 //!
 //! Owns what RADIUS and policy add to a conversation. The conversation itself is tested in `eap` and its neighbours.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use radmit::{
     device::{
@@ -10,7 +16,13 @@ use radmit::{
         record::Compliance,
     },
     eap::tls::context::{TlsMax, TlsOptions},
-    engine::{action::Port, client::MabPassword, snapshot::EapTls},
+    engine::{
+        action::Port,
+        client::MabPassword,
+        machine::Machine as _,
+        snapshot::EapTls,
+        work::{Work, Workers},
+    },
     radius::{
         code::Code,
         hidden::{HiddenBuffer, reveal_salted},
@@ -219,7 +231,7 @@ fn an_unknown_device_waits_for_its_answer_and_then_goes_on() {
     if let Key::Device(id) = key {
         record.intune_id = radmit::device::identifier::IntuneId(id);
     }
-    let replies = campus.world.answer(ServerIndex(0), key, Outcome::Found(std::sync::Arc::new(record)));
+    let replies = campus.world.answer(ServerIndex(0), key, Outcome::Found(Arc::new(record)));
     let (challenge, commitment) = campus.read(&replies[0]);
     assert_eq!(challenge, Code::ACCESS_CHALLENGE);
     let last = peer.answer(&commitment).unwrap();
@@ -398,4 +410,67 @@ fn no_conversation_is_begun_beyond_the_bound_and_mac_bypass_goes_on() {
     }
     let request = campus.world.mab("a4c3f0112233");
     assert_eq!(campus.world.send(&request).len(), 1);
+}
+
+/// Keeps work until a test computes it, or has no room for any.
+#[derive(Default)]
+struct ToyWorkers {
+    waiting: Mutex<Vec<Box<Work>>>,
+    is_full: AtomicBool,
+}
+
+impl Workers for ToyWorkers {
+    fn take(&self, work: Box<Work>) -> Result<(), Box<Work>> {
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err(work);
+        }
+        self.waiting.lock().unwrap().push(work);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_handshake_that_another_thread_computes_ends_as_one_that_the_shard_computes() {
+    let workers = Arc::<ToyWorkers>::default();
+    let mut campus = Campus::with(|setting| setting.workers = Some(Arc::clone(&workers) as Arc<dyn Workers>));
+    campus.know(Compliance::Compliant);
+    let mut peer = campus.supplicant.begin();
+    let identity = peer.answer(&[1, 9, 0, 5, 1]).unwrap();
+    let start = campus.exchange(&identity).expect("cheap packets don't leave the shard");
+    let (_, request) = campus.read(&start);
+    let hello = peer.answer(&request).unwrap();
+    // No room: as if the request had never come. Its repeat is taken.
+    workers.is_full.store(true, Ordering::Relaxed);
+    let datagram = campus.request(&hello);
+    assert!(campus.world.send(&datagram).is_empty());
+    workers.is_full.store(false, Ordering::Relaxed);
+    assert!(campus.world.send(&datagram).is_empty());
+    assert!(campus.world.send(&datagram).is_empty(), "a repeat meanwhile is silent");
+    let mut computed = 0;
+    loop {
+        let Some(work) = workers.waiting.lock().unwrap().pop() else { break };
+        computed += 1;
+        assert_eq!(campus.world.engine.waiting(), 1);
+        let mab = campus.world.mab("a4c3f0999999");
+        assert!(campus.world.send(&mab).len() <= 1, "the shard goes on");
+        let reply = campus.world.finish(work.run()).pop().unwrap();
+        let (code, request) = campus.read(&reply);
+        if code == Code::ACCESS_ACCEPT {
+            break;
+        }
+        let mut eap = peer.answer(&request).unwrap();
+        // Acknowledgements and fragments stay in the shard.
+        while let Some(reply) = campus.exchange(&eap) {
+            let (code, request) = campus.read(&reply);
+            if code == Code::ACCESS_ACCEPT {
+                assert_eq!(vlan(&reply).as_deref(), Some("20"));
+                break;
+            }
+            eap = peer.answer(&request).unwrap();
+        }
+    }
+    assert_eq!(computed, 2, "the hello, and the device's certificate");
+    assert_eq!(campus.world.engine.waiting(), 0);
+    let lines = campus.world.lines();
+    assert!(lines.contains(&"accept rule eap-tls lookup=found source=fresh rule=Compliant".to_owned()), "{lines:?}");
 }

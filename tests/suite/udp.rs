@@ -18,7 +18,11 @@ use radmit::{
         identifier::MacAddress,
         question::{Answer, Answers, Key, Outcome, ServerIndex},
     },
-    engine::action::{Datagram, Machine, Outbox, Peer, Port},
+    engine::{
+        action::{Datagram, Outbox, Peer, Port},
+        machine::Machine,
+        work::Done,
+    },
     limits,
     udp::{BindError, ListenCause, Running, Settings, StartError, Udp, echo::Echo},
 };
@@ -108,6 +112,7 @@ impl Machine for Toy {
         }
     }
 
+    fn finished(&mut self, _: Now, _: Done, _: &mut dyn Outbox) {}
     fn resume(&mut self, _: Now, _: &Answer, out: &mut dyn Outbox) {
         for peer in self.parked.drain(..) {
             out.send(&peer, b"resumed");

@@ -176,6 +176,13 @@ impl Flow {
         }
     }
 
+    /// Whether the data complete a flight of the handshake.
+    #[must_use]
+    pub fn is_costly(&self, data: &[u8]) -> bool {
+        let expects_flight = matches!(self.phase, Phase::Started | Phase::Receiving(_) | Phase::Waiting(_));
+        expects_flight && Fragment::parse(data).is_ok_and(|fragment| !fragment.more && !fragment.is_acknowledgement())
+    }
+
     /// Takes the data of a response.
     pub fn respond(&mut self, now: Now, data: &[u8]) -> Turn {
         if matches!(self.phase, Phase::Deciding(_) | Phase::Over) {

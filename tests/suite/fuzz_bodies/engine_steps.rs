@@ -18,12 +18,7 @@ use radmit::{
         question::{Failure, Key, Outcome, Question},
         record::Compliance,
     },
-    engine::{
-        Room,
-        action::{Machine as _, Port},
-        client::MessageAuthenticatorMode,
-        snapshot::Snapshot,
-    },
+    engine::{Room, action::Port, client::MessageAuthenticatorMode, machine::Machine as _, snapshot::Snapshot},
     radius::{
         authenticator::{Signature, check_request_signature},
         code::Code,

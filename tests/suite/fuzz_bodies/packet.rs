@@ -224,10 +224,12 @@ fn names_lead_back(attributes: Attributes<'_>) {
     }
 }
 
-/// Whether people can write it. A tagged number whose first octet is no tag is read as all four octets, and can't be.
+/// Whether people can write it. A tagged number whose first octet is no tag is read as all four octets, and can't be;
+/// nor can a text of which there is only the tag, because an empty text is more often a mistake.
 fn is_writable(attribute: &Attribute, value: Value<'_>) -> bool {
     match value {
         Value::Invalid(_) => false,
+        Value::Text("") | Value::Octets([]) => false,
         Value::Number(number) => !attribute.flags().tagged || number <= 0x00FF_FFFF,
         _ => true,
     }

@@ -18,10 +18,12 @@ use radmit::{
     dictionary::Dictionary,
     engine::{
         Engine, Parts, Room,
-        action::{Datagram, Machine as _, Outbox, Peer, Port, Route},
+        action::{Datagram, Outbox, Peer, Port, Route},
         client::{Client, Clients, EapOptions, MabPassword, MacFrom, MessageAuthenticatorMode, Network},
         event::{Event, EventSink},
+        machine::Machine as _,
         snapshot::{EapTls, IdentifierKind, MdmServer, Snapshot},
+        work::{Done, Workers},
     },
     metrics::{
         cell::Counter,
@@ -114,6 +116,7 @@ pub(crate) struct Setting {
     pub(crate) policy: &'static str,
     pub(crate) client: fn(&mut Client),
     pub(crate) eap_tls: Option<EapTls>,
+    pub(crate) workers: Option<Arc<dyn Workers>>,
     pub(crate) reject_delay: Duration,
     pub(crate) servers: usize,
     pub(crate) room: Room,
@@ -126,6 +129,7 @@ impl Default for Setting {
             policy: POLICY,
             client: |_| {},
             eap_tls: None,
+            workers: None,
             reject_delay: Duration::ZERO,
             servers: 1,
             room: Room { replies: 64, parked: 64, delayed: 64 },
@@ -200,6 +204,7 @@ impl World {
             shard: 0,
             shared: Arc::clone(&shared),
             dialogues: Arc::new(radmit::engine::dialogue::Dialogues::new(radmit::eap::sessions::Bounds::default())),
+            workers: setting.workers.clone(),
             questions: Arc::clone(&questions) as Arc<dyn Questions>,
             events,
             cells: Arc::clone(&cells),
@@ -271,6 +276,14 @@ impl World {
     pub(crate) fn answer(&mut self, server: ServerIndex, key: Key, outcome: Outcome) -> Vec<Vec<u8>> {
         self.engine.begin(self.now);
         self.engine.resume(self.now, &Answer { server, key, outcome }, &mut self.sent);
+        self.engine.end(self.now);
+        self.take()
+    }
+
+    /// Hands a computed handshake to the engine and returns what it sends then.
+    pub(crate) fn finish(&mut self, done: Done) -> Vec<Vec<u8>> {
+        self.engine.begin(self.now);
+        self.engine.finished(self.now, done, &mut self.sent);
         self.engine.end(self.now);
         self.take()
     }

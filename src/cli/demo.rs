@@ -86,6 +86,7 @@ fn fail(message: &str) -> ExitCode {
 }
 
 async fn demo(arguments: &Arguments, folder: &Folder, handle: &tokio::runtime::Handle) -> ExitCode {
+    let hangups = signals::Hangups::take();
     let certificate = match folder.write_credential() {
         Ok(certificate) => certificate,
         Err(message) => return fail(&message),
@@ -118,7 +119,7 @@ async fn demo(arguments: &Arguments, folder: &Folder, handle: &tokio::runtime::H
     };
     wait_for_first_sync(&server).await;
     print_lines(&server, &sim, arguments, folder);
-    signals::run_until_stopped(&server).await;
+    signals::run_until_stopped(&server, hangups).await;
     server.stop();
     sim.shutdown().await;
     ExitCode::SUCCESS

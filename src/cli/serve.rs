@@ -38,12 +38,16 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let hangups = {
+        let _entered = runtime.enter();
+        signals::Hangups::take()
+    };
     let named: Option<PathBuf> = arguments.config.config.clone();
     let server = match Server::start(loaded, named, files, runtime.handle()) {
         Ok(server) => server,
         Err(error) => return signals::report(&error),
     };
-    runtime.block_on(signals::run_until_stopped(&server));
+    runtime.block_on(signals::run_until_stopped(&server, hangups));
     server.stop();
     ExitCode::SUCCESS
 }

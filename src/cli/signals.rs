@@ -20,21 +20,39 @@ pub(super) fn report(error: &StartError) -> ExitCode {
     }
 }
 
-/// Reloads at every HUP, and returns at TERM or INT.
-pub(super) async fn run_until_stopped(server: &Server) {
+/// HUP, taken from the moment this exists: until then it ends the process, also one that has just said that it is ready.
+pub(super) struct Hangups {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut hangups) = signal(SignalKind::hangup()) else { return until_stopped().await };
-        loop {
-            tokio::select! {
-                () = until_stopped() => return,
-                _ = hangups.recv() => server.reload(),
-            }
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+impl Hangups {
+    /// Takes it. Call it inside of the runtime, before anybody can know that the server is there.
+    pub(super) fn take() -> Self {
+        Self {
+            #[cfg(unix)]
+            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok(),
         }
     }
-    #[cfg(not(unix))]
-    until_stopped().await;
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        if let Some(signal) = &mut self.signal {
+            signal.recv().await;
+            return;
+        }
+        std::future::pending().await
+    }
+}
+
+/// Reloads at every HUP, and returns at TERM or INT.
+pub(super) async fn run_until_stopped(server: &Server, mut hangups: Hangups) {
+    loop {
+        tokio::select! {
+            () = until_stopped() => return,
+            () = hangups.next() => server.reload(),
+        }
+    }
 }
 
 /// Returns at TERM or INT.

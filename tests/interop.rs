@@ -573,3 +573,33 @@ fn explain_asks_live_takes_fields_and_reads_a_line_of_the_log() {
     assert_eq!(json["trace"]["rules"][0]["why"][0]["fact"], "mdm.compliant", "{said}");
     assert_eq!(explain(&[]).0, Some(2));
 }
+
+#[test]
+fn explain_takes_what_a_stopped_or_running_server_has_saved() {
+    let folder = Folder::new("explain-saved");
+    let (cloud, server) = cloud(&folder);
+    let head = CONFIGURATION.split("[[mdm]]").next().unwrap();
+    folder.write("radmit.toml", &format!("{head}{server}[metrics]\nlisten = \"off\"\n"));
+    folder.write("policies/lab.toml", &policy(20));
+    let explain = |mac: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_radmit"));
+        command.args(["explain", "-c", &folder.config(), "--saved", "-a", &format!("User-Name = {mac}")]);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    assert_eq!(explain("a4c3f0112233").0, Some(1), "nothing is saved yet");
+    let radmit = Radmit::start(&["serve", "-c", &folder.config()]);
+    radmit.wait_for("the list of all devices is complete");
+    assert_eq!(radmit.stop(), Some(0));
+    assert_eq!(cloud.stop(), Some(0));
+
+    let again = Radmit::start(&["serve", "-c", &folder.config()]);
+    auth_address(&again);
+    let (code, said) = explain("a4c3f0112233");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("mdm.lookup = found") && said.contains("by the rule \"known\""), "{said}");
+    let (code, said) = explain("a4c3f0999999");
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("not-ready: the running server would ask; --live does"), "{said}");
+    assert_eq!(again.stop(), Some(0));
+}

@@ -49,6 +49,7 @@ use crate::{
     },
     problem::Problems,
     radius::{hidden, kind, packet::Packet, secret::Secret},
+    store::keeper::recall,
 };
 
 use super::{
@@ -75,7 +76,7 @@ pub struct Arguments {
     #[arg(short = 'a', long, value_name = "NAME=VALUE")]
     attribute: Vec<String>,
     /// Instead of a request: a line of the decision log, and why it was decided so, by the policy of now
-    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["request", "attribute", "mdm", "fact", "live"])]
+    #[arg(long, value_name = "FILE|-", conflicts_with_all = ["request", "attribute", "mdm", "fact", "live", "saved"])]
     decision: Option<PathBuf>,
     /// What is known about the device: a TOML file with tables such as `mdm` and `identity`; without it nobody was asked
     #[arg(long, value_name = "FILE")]
@@ -84,8 +85,11 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME=VALUE")]
     fact: Vec<String>,
     /// Ask the MDM servers now
-    #[arg(long, conflicts_with = "mdm")]
+    #[arg(long, conflicts_with_all = ["mdm", "saved"])]
     live: bool,
+    /// Take what is known about the device from the saved state, as a server that starts now would
+    #[arg(long, conflicts_with = "mdm")]
+    saved: bool,
     /// The client that asks [default: the one with the request's NAS-IP-Address, or the only one]
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
@@ -129,17 +133,31 @@ fn explained(arguments: &Arguments, problems: &mut Problems) -> Result<Access, S
 struct World {
     snapshot: Snapshot,
     mdm: Vec<MdmSettings>,
+    state_dir: PathBuf,
 }
 
 impl World {
     fn new(loaded: Loaded) -> Self {
         let mdm = loaded.configuration.mdm.iter().map(|server| server.settings.clone()).collect();
+        let state_dir = loaded.configuration.server.state_dir.clone();
         let (mut snapshot, _) = build(loaded, &Lasting::nothing(1));
         for server in &mut snapshot.servers {
             // There is no index of addresses yet that could tell; whoever asks live searches the lists for them.
             server.ages.mac_can_be_asked = true;
         }
-        Self { snapshot, mdm }
+        Self { snapshot, mdm, state_dir }
+    }
+
+    /// Loads what is saved of each server.
+    fn recall(&self) -> Result<(), String> {
+        for server in &self.snapshot.servers {
+            let settings = self.mdm.iter().find(|settings| *settings.name == *server.name);
+            if let Some(identity) = settings.and_then(MdmSettings::identity) {
+                recall(&self.state_dir, &server.name, &identity, &server.directory)
+                    .map_err(|why| format!("{}: {why}", self.state_dir.display()))?;
+            }
+        }
+        Ok(())
     }
 
     /// The client that a request is taken to come from.
@@ -205,11 +223,16 @@ fn explain_request(world: &World, arguments: &Arguments, problems: &mut Problems
     let facts = given.facts(packet, now, &world.snapshot.zone);
     let identity = identity.unwrap_or_else(|| identity_of(&facts));
     let (facts, asked) = match client {
-        Some(client) if arguments.live => {
-            let inquiry = Inquiry { world, client, identity, now };
+        Some(client) if arguments.live || arguments.saved => {
+            if arguments.saved {
+                world.recall()?;
+            }
+            let inquiry = Inquiry { world, client, identity, now, is_live: arguments.live };
             return inquiry.explain(facts, arguments.format);
         }
-        None if arguments.live => return Err("name the client that asks with --client".to_owned()),
+        None if arguments.live || arguments.saved => {
+            return Err("name the client that asks with --client".to_owned());
+        }
         _ => (facts, Vec::new()),
     };
     let explanation = Explanation::of(&world.snapshot, &facts, client.map(|client| &**client), asked);
@@ -295,6 +318,8 @@ struct Inquiry<'w> {
     client: &'w Arc<Client>,
     identity: Identity,
     now: Now,
+    /// Whether the servers are asked; otherwise only what is saved counts.
+    is_live: bool,
 }
 
 impl Inquiry<'_> {
@@ -318,11 +343,15 @@ impl Inquiry<'_> {
             .map_err(|error| format!("no runtime: {error}"))?;
         let mut ask = |server: &crate::engine::snapshot::MdmServer, key: Key| {
             let settings = self.world.mdm.iter().find(|settings| *settings.name == *server.name);
+            let settings = settings.filter(|_| self.is_live);
             let answer = settings.map(|settings| runtime.block_on(live::look_up(settings, key)));
             let (outcome, why) = match answer {
                 Some(Ok(answer)) => (answer.outcome, answer.why),
                 Some(Err(sentence)) => (Outcome::Failed(Failure::Misconfigured), Some(sentence)),
-                None => (Outcome::Failed(Failure::NotReady), None),
+                None => {
+                    let why = "the running server would ask; --live does".to_owned();
+                    (Outcome::Failed(Failure::NotReady), Some(why))
+                }
             };
             asked.push(Asked::new(&server.name, key, &outcome, why));
             outcome

@@ -41,8 +41,8 @@ const ALWAYS: [Fact; 7] = [
 #[must_use]
 pub fn is_always_kept(fact: Fact) -> bool {
     // It follows from its address.
-    let follows = fact == Fact::IdentityMacRandomised || fact == Fact::MdmReachable;
-    follows || IN_EVERY_LINE.contains(&fact) || ALWAYS.contains(&fact)
+    let follows = matches!(fact, Fact::IdentityMacRandomised | Fact::MdmReachable);
+    follows || row(fact).family() == Family::Certificate || IN_EVERY_LINE.contains(&fact) || ALWAYS.contains(&fact)
 }
 
 /// The facts that are kept for a policy, in the order of the catalogue. Times follow from the time of the line.
@@ -50,7 +50,9 @@ pub fn is_always_kept(fact: Fact) -> bool {
 pub fn kept(arena: &Arena) -> Vec<Fact> {
     let asked: Vec<Fact> = arena.subjects().iter().filter_map(|subject| subject.fact()).collect();
     let is_kept = |fact: &Fact| ALWAYS.contains(fact) || (asked.contains(fact) && !is_always_kept(*fact));
-    ROWS.iter().filter(|row| row.family() != Family::Time).map(|row| row.fact).filter(is_kept).collect()
+    // A certificate stands in its line as a whole, and the time is that of the line.
+    let is_told = |family| matches!(family, Family::Time | Family::Certificate);
+    ROWS.iter().filter(|row| !is_told(row.family())).map(|row| row.fact).filter(is_kept).collect()
 }
 
 /// One kept fact with one of its values.

@@ -278,6 +278,16 @@ fn given(line: &Map<String, Value>, recorded: &mut Vec<String>) -> Result<GivenF
     if let Some(millis) = mdm.and_then(|mdm| mdm.get("age-ms")).and_then(Value::as_u64) {
         given.give("mdm.age", &format!("{millis}ms"))?;
     }
+    let certificate = line.get("certificate").and_then(Value::as_object);
+    for (name, value) in certificate.into_iter().flatten() {
+        let name = format!("certificate.{name}");
+        if catalogue::find(&name).is_some() {
+            for text in scalars(value) {
+                given.give(&name, &text)?;
+            }
+            recorded.push(name);
+        }
+    }
     for (name, value) in facts.into_iter().flatten() {
         // A fact of a newer server that this one does not know can't be asked either.
         let Some(row) = catalogue::find(name) else { continue };

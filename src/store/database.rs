@@ -90,8 +90,8 @@ impl From<io::Error> for Fault {
 pub(super) struct Database {
     connection: Connection,
     folder: PathBuf,
-    /// Only held.
-    _lock: File,
+    /// Only held; whoever only reads holds none.
+    _lock: Option<File>,
 }
 
 /// One part as it stands in the file.
@@ -113,14 +113,32 @@ impl Database {
             TryLockError::Error(error) => Fault::from(error),
         })?;
         match connect(folder) {
-            Ok(connection) => Ok((Self { connection, folder: folder.to_owned(), _lock: lock }, None)),
+            Ok(connection) => Ok((Self { connection, folder: folder.to_owned(), _lock: Some(lock) }, None)),
             Err(Fault::Failed(sentence)) => Err(Fault::Failed(sentence)),
             Err(Fault::Unusable(sentence)) => {
                 set_aside(folder)?;
                 let connection = connect(folder)?;
-                Ok((Self { connection, folder: folder.to_owned(), _lock: lock }, Some(sentence)))
+                Ok((Self { connection, folder: folder.to_owned(), _lock: Some(lock) }, Some(sentence)))
             }
         }
+    }
+
+    /// Opens the file only to read it, beside a server that may be running. None if there is no file.
+    pub(super) fn open_to_read(folder: &Path) -> Result<Option<Self>, Fault> {
+        let path = folder.join(NAME);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        check_owner(&connection)?;
+        Ok(Some(Self { connection, folder: folder.to_owned(), _lock: None }))
+    }
+
+    /// The number of the server called `name`, if it is the one that is meant.
+    pub(super) fn find_server(&self, name: &str, identity: &str) -> Result<Option<i64>, Fault> {
+        let sql = "SELECT id FROM server WHERE name = ?1 AND identity = ?2";
+        Ok(self.connection.query_row(sql, [name, identity], |row| row.get(0)).optional()?)
     }
 
     /// Moves the file out of the way and begins a new one.
@@ -271,14 +289,10 @@ impl Database {
 
 /// What was learnt about clients, read beside a server that may be running. None if there is no file.
 pub(super) fn read_learnt(folder: &Path) -> Result<Vec<(Box<str>, Learnt)>, Fault> {
-    let path = folder.join(NAME);
-    if !path.exists() {
-        return Ok(Vec::new());
+    match Database::open_to_read(folder)? {
+        Some(database) => database.learnt(),
+        None => Ok(Vec::new()),
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    check_owner(&connection)?;
-    learnt(&connection)
 }
 
 fn learnt(connection: &Connection) -> Result<Vec<(Box<str>, Learnt)>, Fault> {

@@ -193,6 +193,56 @@ pub fn can_be_required(folder: &Path, now: Wall) -> Vec<Box<str>> {
     learnt.into_iter().filter(|(_, learnt)| learnt.can_be_required(now)).map(|(name, _)| name).collect()
 }
 
+/// Loads what the file in `folder` keeps of a server into `directory`, beside a server that may be running. False: there is
+/// nothing.
+///
+/// # Errors
+/// Why it can't be read, as a sentence.
+pub fn recall(folder: &Path, name: &str, identity: &str, directory: &Directory) -> Result<bool, String> {
+    let recalled = || -> Result<bool, Fault> {
+        let Some(database) = Database::open_to_read(folder)? else { return Ok(false) };
+        let Some(id) = database.find_server(name, identity)? else { return Ok(false) };
+        // What does not verify is left out; whoever keeps the file tells of it.
+        restore(&database, id, (&Clocks::read(), database.newest()?), directory)?;
+        Ok(true)
+    };
+    recalled().map_err(|fault| fault.sentence().to_owned())
+}
+
+/// Puts what is kept of a server into `directory`. Returns whether something did not verify.
+fn restore(
+    database: &Database,
+    id: i64,
+    (clocks, newest): (&Clocks, Wall),
+    directory: &Directory,
+) -> Result<bool, Fault> {
+    let mut is_damaged = false;
+    let read = database.each_part(id, |row| {
+        let away = clocks.since(row.saved, newest);
+        if !row.is_sound || row.part >= PARTS {
+            is_damaged = true;
+        } else if part::holds_links(row.part) {
+            match codec::read_links(row.octets, away, clocks.now) {
+                Ok(links) => links.iter().for_each(|link| directory.link(link.mac, link.device, link.at)),
+                Err(codec::Torn) => is_damaged = true,
+            }
+        } else {
+            match codec::read_devices(row.octets, away, clocks.now) {
+                Ok(records) => records.into_iter().for_each(|record| directory.restore(record)),
+                Err(codec::Torn) => is_damaged = true,
+            }
+        }
+    });
+    match read {
+        Err(Fault::Unusable(_)) => is_damaged = true,
+        read => read?,
+    }
+    if let Some(url) = database.enrolment_url(id).unwrap_or_default() {
+        directory.note_enrolment_url(&url);
+    }
+    Ok(is_damaged)
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -264,31 +314,7 @@ impl State {
         let clocks = Clocks::read();
         let newest = database.newest()?;
         let id = database.server(name, identity, clocks.moment.wall)?;
-        let mut is_damaged = false;
-        let read = database.each_part(id, |row| {
-            let away = clocks.since(row.saved, newest);
-            if !row.is_sound || row.part >= PARTS {
-                is_damaged = true;
-            } else if part::holds_links(row.part) {
-                match codec::read_links(row.octets, away, clocks.now) {
-                    Ok(links) => links.iter().for_each(|link| directory.link(link.mac, link.device, link.at)),
-                    Err(codec::Torn) => is_damaged = true,
-                }
-            } else {
-                match codec::read_devices(row.octets, away, clocks.now) {
-                    Ok(records) => records.into_iter().for_each(|record| directory.restore(record)),
-                    Err(codec::Torn) => is_damaged = true,
-                }
-            }
-        });
-        match read {
-            Err(Fault::Unusable(_)) => is_damaged = true,
-            read => read?,
-        }
-        if let Some(url) = database.enrolment_url(id).unwrap_or_default() {
-            directory.note_enrolment_url(&url);
-        }
-        Ok((id, is_damaged))
+        Ok((id, restore(database, id, (&clocks, newest), directory)?))
     }
 
     /// Saves everything that changed.

@@ -12,7 +12,7 @@ use crate::{
 
 /// Guards one service.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Breaker {
+pub struct Breaker {
     state: State,
     /// Failures in a row.
     failures: u32,
@@ -37,7 +37,7 @@ enum State {
 
 /// What came of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Report {
+pub enum Report {
     /// The service answered, whatever it said about the device.
     Answered,
     /// It did not, or not usefully.
@@ -56,7 +56,7 @@ pub(super) enum Report {
 
 /// A change that is worth a line in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub enum Change {
     /// It is not asked for so long.
     Shut(Failure, Duration),
     /// It answers again.
@@ -73,8 +73,11 @@ impl Breaker {
     const REFUSED_PAUSE: Duration = Duration::from_secs(15);
     const REFUSED_PAUSE_MAX: Duration = Duration::from_secs(300);
 
-    /// Lets a call through, or says why not and until when.
-    pub(super) fn admit(&mut self, now: Now) -> Result<(), (Failure, Mono)> {
+    /// Lets a call through.
+    ///
+    /// # Errors
+    /// Why not, and until when.
+    pub fn admit(&mut self, now: Now) -> Result<(), (Failure, Mono)> {
         if let Some(shut) = self.shut(now) {
             return Err(shut);
         }
@@ -85,7 +88,7 @@ impl Breaker {
     }
 
     /// Why a call would not be let through now, and until when. Changes nothing.
-    pub(super) fn shut(&self, now: Now) -> Option<(Failure, Mono)> {
+    pub fn shut(&self, now: Now) -> Option<(Failure, Mono)> {
         match self.state {
             State::Shut { until, because } | State::Probing { until, because } if now.mono < until => {
                 Some((because, until))
@@ -95,7 +98,7 @@ impl Breaker {
     }
 
     /// Notes what came of a call. `chance`: any number; it spreads the pauses of many servers.
-    pub(super) fn note(&mut self, now: Now, report: Report, chance: u32) -> Option<Change> {
+    pub fn note(&mut self, now: Now, report: Report, chance: u32) -> Option<Change> {
         match report {
             Report::Answered => self.note_answer(),
             Report::Unreachable { retry_after } => {

@@ -21,7 +21,7 @@ use super::budget::Budget;
 /// that one client gets at most half of the strangers' half while others want it. Background work gets what is left, and
 /// one token in sixteen when nothing is left.
 #[derive(Debug)]
-pub(super) struct Desk {
+pub struct Desk {
     budget: Budget,
     waiting: HashMap<Key, Waiting>,
     known: VecDeque<Key>,
@@ -36,7 +36,7 @@ pub(super) struct Desk {
 
 /// Which questions come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Class {
+pub enum Class {
     /// Nobody waits.
     Behind,
     /// Somebody waits, and the identity was never answered before.
@@ -97,15 +97,18 @@ struct Waiting {
 
 /// A question whose turn it is; its token is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ticket {
-    pub(super) key: Key,
-    pub(super) medium: Option<Medium>,
-    pub(super) deadline: Option<Mono>,
+pub struct Ticket {
+    /// What is asked.
+    pub key: Key,
+    /// Where a MAC address was seen; none if in several places.
+    pub medium: Option<Medium>,
+    /// When the last of those who wait gives up; none if nobody waits.
+    pub deadline: Option<Mono>,
 }
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub enum Next {
     /// Ask this.
     Start(Ticket),
     /// Nothing before this time.
@@ -116,10 +119,13 @@ pub(super) enum Next {
 
 /// Whom to tell about a finished question.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Finished {
-    pub(super) shards: Shards,
-    pub(super) class: Class,
-    pub(super) asked_at: Mono,
+pub struct Finished {
+    /// The shards that wait.
+    pub shards: Shards,
+    /// Who waited.
+    pub class: Class,
+    /// When it was first asked.
+    pub asked_at: Mono,
 }
 
 impl Desk {
@@ -129,7 +135,9 @@ impl Desk {
     /// How long the background waits before it asks again for a token that others want.
     const BACKGROUND_PATIENCE: Duration = Duration::from_millis(20);
 
-    pub(super) fn new(requests_per_second: u32) -> Self {
+    /// A desk with a full bucket.
+    #[must_use]
+    pub fn new(requests_per_second: u32) -> Self {
         Self {
             budget: Budget::new(requests_per_second),
             waiting: HashMap::new(),
@@ -144,7 +152,10 @@ impl Desk {
 
     /// Queues a question, or joins it to one about the same key. `Err`: it can't be asked by its deadline. It then
     /// stays in the queue if there is room, because its answer is good for the next request.
-    pub(super) fn ask(&mut self, now: Now, question: &Question) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// The failure to judge by.
+    pub fn ask(&mut self, now: Now, question: &Question) -> Result<(), Failure> {
         let class = Class::of(question);
         let Some(waiting) = self.waiting.get_mut(&question.key) else {
             return self.add(now, question, class);
@@ -215,7 +226,7 @@ impl Desk {
     }
 
     /// Whose turn it is now. `rest`: until when nothing is started that nobody waits for.
-    pub(super) fn next(&mut self, now: Now, rest: Option<Mono>) -> Next {
+    pub fn next(&mut self, now: Now, rest: Option<Mono>) -> Next {
         self.drop_outdated();
         let Some(class) = self.choose(rest.is_some()) else {
             return if self.behind.is_empty() { Next::Idle } else { rest.map_or(Next::Idle, Next::At) };
@@ -281,7 +292,7 @@ impl Desk {
     }
 
     /// Ends a question that was started.
-    pub(super) fn finish(&mut self, key: &Key) -> Option<Finished> {
+    pub fn finish(&mut self, key: &Key) -> Option<Finished> {
         let waiting = self.waiting.remove(key)?;
         if let Some(count) = self.in_flight.get_mut(waiting.class.at()) {
             *count = count.saturating_sub(1);
@@ -290,27 +301,30 @@ impl Desk {
     }
 
     /// Books a further call of a lookup that runs: it may leave at the returned time.
-    pub(super) fn book(&mut self, now: Now) -> Mono {
+    pub fn book(&mut self, now: Now) -> Mono {
         self.budget.book(now)
     }
 
     /// Whether a question about `key` waits or runs.
-    pub(super) fn has(&self, key: &Key) -> bool {
+    pub fn has(&self, key: &Key) -> bool {
         self.waiting.contains_key(key)
     }
 
     /// Questions that wait and that nobody waits for.
-    pub(super) fn queued_behind(&self) -> usize {
+    pub fn queued_behind(&self) -> usize {
         self.behind.len()
     }
 
     /// Whether lookups run.
-    pub(super) fn is_busy(&self) -> bool {
+    pub fn is_busy(&self) -> bool {
         self.in_flight.iter().any(|count| *count > 0)
     }
 
-    /// Takes a token for background work, or says when to ask again.
-    pub(super) fn take_for_background(&mut self, now: Now) -> Result<(), Mono> {
+    /// Takes a token for background work.
+    ///
+    /// # Errors
+    /// When to ask again.
+    pub fn take_for_background(&mut self, now: Now) -> Result<(), Mono> {
         let inline = !self.known.is_empty() || self.strangers.len() > 0;
         if self.inline_in_a_row < Self::BACKGROUND_SHARE {
             let at = self.budget.filled_at(now, self.background_level());
@@ -332,19 +346,19 @@ impl Desk {
     }
 
     /// Tokens at hand.
-    pub(super) fn budget_level(&self, now: Now) -> u32 {
+    pub fn budget_level(&self, now: Now) -> u32 {
         self.budget.level(now)
     }
 
     /// Questions that wait or run.
-    pub(super) fn len(&self) -> usize {
+    pub fn questions(&self) -> usize {
         self.waiting.len()
     }
 }
 
 /// The shards that want to be told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Shards([u64; limits::SHARDS_MAX / 64]);
+pub struct Shards([u64; limits::SHARDS_MAX / 64]);
 
 impl Shards {
     fn add(&mut self, question: &Question) {
@@ -356,7 +370,7 @@ impl Shards {
     }
 
     /// Their numbers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
         let words = self.0;
         (0..limits::SHARDS_MAX)
             .filter(move |shard| words.get(shard / 64).is_some_and(|word| word >> (shard % 64) & 1 == 1))

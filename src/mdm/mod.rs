@@ -5,13 +5,13 @@
 //! RADIUS and decides nothing.
 
 mod board;
-mod breaker;
+pub mod breaker;
 mod budget;
 mod chance;
 mod check;
 mod cloud;
 mod credential;
-mod desk;
+pub mod desk;
 pub mod doctor;
 mod explain;
 mod flip;
@@ -27,6 +27,3 @@ mod token;
 mod transport;
 mod wire_tap;
 pub mod worker;
-
-#[cfg(test)]
-mod outage;

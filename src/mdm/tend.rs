@@ -73,7 +73,7 @@ impl Tend {
         let line = self.client.line();
         let (level, queued) = {
             let desk = line.desk();
-            (desk.budget_level(now), desk.len())
+            (desk.budget_level(now), desk.questions())
         };
         line.metrics().budget_remaining.set(i64::from(level));
         line.metrics().questions_queued.set(i64::try_from(queued).unwrap_or(i64::MAX));

@@ -229,7 +229,7 @@ impl Running {
             }
             Some((failure, _)) => Err(failure),
         };
-        metrics.questions_queued.set(i64::try_from(desk.len()).unwrap_or(i64::MAX));
+        metrics.questions_queued.set(i64::try_from(desk.questions()).unwrap_or(i64::MAX));
         drop(desk);
         if merged {
             metrics.questions_merged.increment();

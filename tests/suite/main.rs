@@ -21,6 +21,7 @@ mod radius_oracle;
 mod radius_vectors;
 mod replay;
 mod sim;
+mod simulation;
 mod store;
 mod support;
 mod udp;

@@ -68,7 +68,7 @@ fn a_hundred_questions_about_one_device_make_one_call_and_tell_every_shard() {
     assert_eq!(desk.next(now, None), Next::Idle);
     let shards: Vec<usize> = desk.finish(&key(1)).expect("it was started").shards.iter().collect();
     assert_eq!(shards, (0..100).chain([200]).collect::<Vec<_>>());
-    assert_eq!(desk.len(), 0);
+    assert_eq!(desk.questions(), 0);
 }
 
 fn serve_one(desk: &mut Desk, now: Now) -> Option<Key> {
@@ -191,11 +191,11 @@ fn the_queue_is_bounded_and_strangers_fill_only_half_of_it() {
     for number in 0..bound {
         let _ = desk.ask(now, &Question { never_seen: true, ..question(now, number) });
     }
-    assert_eq!(desk.len(), limits::QUESTIONS_QUEUED_MAX / 2);
+    assert_eq!(desk.questions(), limits::QUESTIONS_QUEUED_MAX / 2);
     for number in bound..3 * bound {
         let _ = desk.ask(now, &question(now, number));
     }
-    assert_eq!(desk.len(), limits::QUESTIONS_QUEUED_MAX);
+    assert_eq!(desk.questions(), limits::QUESTIONS_QUEUED_MAX);
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn questions_about_different_kinds_of_keys_are_not_merged() {
     let device = Key::Device(Guid::new([1; 16]));
     assert_eq!(desk.ask(now, &question(now, 1)), Ok(()));
     assert_eq!(desk.ask(now, &Question { key: device, ..question(now, 1) }), Ok(()));
-    assert_eq!(desk.len(), 2);
+    assert_eq!(desk.questions(), 2);
 }
 
 /// 10,000 devices that nobody knows yet ask within 10 s and Graph answers in 150 ms: whoever was not refused at once is
@@ -246,5 +246,5 @@ fn a_storm_of_strangers_is_over_when_the_budget_allows() {
         let span = window[1_999].since(window[0]);
         assert!(span >= Duration::from_secs(20), "2,000 requests within {span:?}");
     }
-    assert_eq!(desk.len(), 0);
+    assert_eq!(desk.questions(), 0);
 }

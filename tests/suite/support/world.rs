@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, LazyLock, Mutex},
+    sync::{Arc, LazyLock, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -70,10 +70,15 @@ impl Outbox for Sent {
 pub(crate) struct ToyQuestions {
     pub(crate) asked: Mutex<Vec<Question>>,
     pub(crate) refuse: Mutex<Option<Failure>>,
+    /// Who answers by itself, in a simulation.
+    pub(crate) cloud: OnceLock<Arc<dyn Questions>>,
 }
 
 impl Questions for ToyQuestions {
     fn ask(&self, question: Question) -> Result<(), Failure> {
+        if let Some(cloud) = self.cloud.get() {
+            return cloud.ask(question);
+        }
         if let Some(failure) = *self.refuse.lock().unwrap() {
             return Err(failure);
         }
@@ -121,6 +126,7 @@ pub(crate) struct Setting {
     pub(crate) servers: usize,
     pub(crate) room: Room,
     pub(crate) ages: Ages,
+    pub(crate) capacity: Capacity,
 }
 
 impl Default for Setting {
@@ -134,6 +140,7 @@ impl Default for Setting {
             servers: 1,
             room: Room { replies: 64, parked: 64, delayed: 64 },
             ages: Ages { mac_can_be_asked: true, ..Ages::default() },
+            capacity: Capacity { devices: 1_000, outside: 1_000 },
         }
     }
 }
@@ -195,7 +202,7 @@ impl World {
     /// A world whose events go to `events`; its own list stays empty.
     pub(crate) fn telling(setting: Setting, events: Box<dyn EventSink>) -> Self {
         let now = Now { mono: Mono::from_nanos(3_600_000_000_000), wall: Wall::from_secs(1_800_000_000) };
-        let directory = Arc::new(Directory::new(Capacity { devices: 1_000, outside: 1_000 }));
+        let directory = Arc::new(Directory::new(setting.capacity));
         let mdm = Arc::<ServerCells>::default();
         let shared = Arc::new(ArcSwap::from_pointee(snapshot(&setting, &directory, &mdm, &|_| {})));
         let questions = Arc::new(ToyQuestions::default());

@@ -4,84 +4,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has to fail")]
 
+#[path = "running/mod.rs"]
+mod running;
+
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::mpsc,
-    time::Duration,
+    io::{Read as _, Write as _},
+    process::{Command, Stdio},
 };
 
-/// How long a program may take to say what is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A running radmit whose lines are read as they come.
-struct Radmit {
-    child: Child,
-    lines: mpsc::Receiver<String>,
-}
-
-impl Radmit {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_radmit"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (sender, lines) = mpsc::channel();
-        let out = child.stdout.take().unwrap();
-        let err = child.stderr.take().unwrap();
-        for stream in [Box::new(out) as Box<dyn std::io::Read + Send>, Box::new(err)] {
-            let sender = sender.clone();
-            std::thread::spawn(move || {
-                for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                    if sender.send(line).is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        Self { child, lines }
-    }
-
-    /// All lines up to the first that holds `wanted`.
-    fn wait_for(&self, wanted: &str) -> Vec<String> {
-        let mut seen = Vec::new();
-        loop {
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) => {
-                    let found = line.contains(wanted);
-                    seen.push(line);
-                    if found {
-                        return seen;
-                    }
-                }
-                Err(_) => panic!("{wanted:?} was not said; only:\n{}", seen.join("\n")),
-            }
-        }
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    }
-
-    /// Ends it with TERM and gives its exit code.
-    fn stop(mut self) -> Option<i32> {
-        self.signal("TERM");
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Radmit {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use running::{Folder, LOOPBACK, Radmit, auth_address};
 
 /// Sends one list of attributes and gives everything that `radclient` prints.
 fn radclient(address: &str, command: &str, secret: &str, attributes: &str) -> String {
@@ -106,8 +38,6 @@ fn mab(mac: &str) -> String {
          Message-Authenticator = 0x00\n"
     )
 }
-
-const LOOPBACK: &str = "127.0.0.1:0";
 
 struct Demo {
     radmit: Radmit,
@@ -175,32 +105,6 @@ fn a_wrong_secret_is_silence_and_a_line_that_says_so() {
     assert!(got.contains("No reply"), "{got}");
     let line = demo.radmit.wait_for("\"event\":\"drop\"").pop().unwrap();
     assert!(line.contains("bad-message-authenticator"), "{line}");
-}
-
-/// A folder that is gone when the test ends.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(path.join("policies")).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.0.join(name), text).unwrap();
-    }
-
-    fn config(&self) -> String {
-        self.0.join("radmit.toml").to_string_lossy().into_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(Path::new(&self.0));
-    }
 }
 
 const CONFIGURATION: &str = r#"version = 1
@@ -278,13 +182,6 @@ fn cloud(folder: &Folder) -> (Radmit, String) {
 }
 
 /// The address of the authentication port, as the server says it when it starts.
-fn auth_address(radmit: &Radmit) -> String {
-    let said = radmit.wait_for("is ready");
-    let listening = said.iter().find(|line| line.contains("authentication")).unwrap();
-    let at = listening.find("127.0.0.1:").unwrap();
-    listening[at..].chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':')).collect()
-}
-
 #[test]
 fn a_known_device_keeps_its_answer_over_a_restart_without_the_cloud() {
     let folder = Folder::new("restart");

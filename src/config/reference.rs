@@ -116,7 +116,7 @@ pub const KEYS: [Key; 72] = [
         MDM,
         "mass-flip-guard",
         "",
-        "`{ share = \"20%\", window = \"10m\", hold = \"1h\" }`: old answers are held when so many devices turn non-compliant at once.",
+        "`{ share = \"20%\", window = \"10m\", hold = \"1h\" }`: old answers are held (`mdm.source = \"held\"`) when so many of the known devices, at least 20, turn non-compliant at once. It also delays a deliberate change of a compliance policy, by `hold` or until HUP.",
     ),
     key(INTUNE, "tenant-id", "", "Directory (tenant) ID of the app registration, or a domain of the tenant."),
     key(INTUNE, "client-id", "", "Application (client) ID of the app registration."),

@@ -3,7 +3,10 @@
 //! Owns what travels there and back: the whole request with its conversation, so that nothing of it stays behind. The
 //! threads are the daemon's; without any a shard computes by itself.
 
-use std::sync::Arc;
+use std::{
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+};
 
 use crate::{
     clock::Now,
@@ -52,12 +55,11 @@ impl Work {
 
     /// Computes. A panic in it is a bug of ours: it is caught, and the request gets no answer.
     #[must_use]
-    pub fn run(self: Box<Self>) -> Done {
-        let mut work = *self;
-        let Self { talk, response, arrived, .. } = &mut work;
+    pub fn run(mut self) -> Done {
+        let Self { talk, response, arrived, .. } = &mut self;
         let conversation = &mut talk.dialogue.conversation;
-        let run = std::panic::AssertUnwindSafe(|| conversation.step(*arrived, response, &mut SystemChance));
-        let step = std::panic::catch_unwind(run).ok();
-        Done { work, step }
+        let run = AssertUnwindSafe(|| conversation.step(*arrived, response, &mut SystemChance));
+        let step = panic::catch_unwind(run).ok();
+        Done { work: self, step }
     }
 }

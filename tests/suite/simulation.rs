@@ -21,8 +21,9 @@ use radmit::{
     },
     engine::{
         Room,
-        action::{Datagram, Machine as _, Peer, Port, Route},
+        action::{Datagram, Peer, Port, Route},
         chance::Chance,
+        machine::Machine as _,
     },
     limits,
     mdm::{

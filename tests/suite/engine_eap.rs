@@ -415,7 +415,7 @@ fn no_conversation_is_begun_beyond_the_bound_and_mac_bypass_goes_on() {
 /// Keeps work until a test computes it, or has no room for any.
 #[derive(Default)]
 struct ToyWorkers {
-    waiting: Mutex<Vec<Box<Work>>>,
+    waiting: Mutex<Vec<Work>>,
     is_full: AtomicBool,
 }
 
@@ -424,7 +424,7 @@ impl Workers for ToyWorkers {
         if self.is_full.load(Ordering::Relaxed) {
             return Err(work);
         }
-        self.waiting.lock().unwrap().push(work);
+        self.waiting.lock().unwrap().push(*work);
         Ok(())
     }
 }

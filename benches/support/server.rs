@@ -21,12 +21,16 @@ use radmit::{
     },
     dictionary::Dictionary,
     document::Source,
+    eap::sessions::Bounds,
     engine::{
         Engine, Parts, Room,
         client::{Client, Clients, EapOptions, MabPassword, MacFrom, MessageAuthenticatorMode, Network},
+        dialogue::Dialogues,
         event::EventSink,
-        snapshot::{IdentifierKind, MdmServer, Snapshot},
+        snapshot::{EapTls, IdentifierKind, MdmServer, Snapshot},
+        work::Workers,
     },
+    limits,
     metrics::{
         cell::Counter,
         engine::{ClientCells, ShardCells},
@@ -51,6 +55,9 @@ pub(crate) struct Server {
     pub(crate) shared: Arc<ArcSwap<Snapshot>>,
     pub(crate) asked: Arc<Asked>,
     pub(crate) cells: Vec<Arc<ShardCells>>,
+    pub(crate) dialogues: Arc<Dialogues>,
+    /// Who computes handshakes; nobody: the shards.
+    pub(crate) workers: Option<Arc<dyn Workers>>,
 }
 
 /// Counts questions and answers none: with fresh records there are none.
@@ -67,9 +74,21 @@ impl Questions for Asked {
 impl Server {
     /// `clients`: how many there are, of which the first covers loopback.
     pub(crate) fn new(directory: Arc<Directory>, clients: u32, shards: usize) -> Self {
-        let snapshot = snapshot(directory, clients, shards);
+        Self::with_eap(directory, clients, shards, None)
+    }
+
+    /// The same with EAP-TLS. One client may have all conversations that there can be.
+    pub(crate) fn with_eap(directory: Arc<Directory>, clients: u32, shards: usize, eap_tls: Option<EapTls>) -> Self {
+        let snapshot = Snapshot { eap_tls, ..snapshot(directory, clients, shards) };
         let cells = (0..shards).map(|_| Arc::default()).collect();
-        Self { shared: Arc::new(ArcSwap::from_pointee(snapshot)), asked: Arc::default(), cells }
+        let bounds = Bounds { of_client: limits::EAP_SESSIONS_MAX, ..Bounds::default() };
+        Self {
+            shared: Arc::new(ArcSwap::from_pointee(snapshot)),
+            asked: Arc::default(),
+            cells,
+            dialogues: Arc::new(Dialogues::new(bounds)),
+            workers: None,
+        }
     }
 
     /// The engine of one shard.
@@ -77,8 +96,8 @@ impl Server {
         Engine::new(Parts {
             shard: u16::try_from(shard).expect("there are few"),
             shared: Arc::clone(&self.shared),
-            dialogues: Arc::new(radmit::engine::dialogue::Dialogues::new(radmit::eap::sessions::Bounds::default())),
-            workers: None,
+            dialogues: Arc::clone(&self.dialogues),
+            workers: self.workers.clone(),
             questions: Arc::clone(&self.asked) as Arc<dyn Questions>,
             events,
             cells: Arc::clone(&self.cells[shard]),

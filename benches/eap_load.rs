@@ -1,0 +1,329 @@
+//! EAP-TLS over loopback: what a handshake costs the server, and what handshakes and half-open ones do to MAC bypass.
+//!
+//! `cargo bench --bench eap_load -- --rounds 3 --seconds 3`
+//!
+//! Owns devices that talk over real sockets to a server in this process, whose threads' CPU time is counted apart. The
+//! ways of computing handshakes take turns within every round, so that a neighbour on the machine slows all of them alike.
+
+#![allow(clippy::unwrap_used, reason = "a bench that meets what it does not expect has to fail")]
+#![allow(dead_code, reason = "the suite's support has more than a bench needs")]
+
+#[path = "support/fleet.rs"]
+mod fleet;
+#[path = "support/nas.rs"]
+mod nas;
+#[path = "support/process.rs"]
+mod process;
+#[path = "support/server.rs"]
+mod server;
+#[path = "../tests/suite/support/mod.rs"]
+mod support;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
+
+use radmit::{
+    audit::{log::Log, settings::Destination},
+    clock,
+    daemon::handshakes::Handshakes,
+    device::{
+        directory::{Capacity, Directory},
+        identifier::{Guid, IntuneId},
+    },
+    eap::tls::context::TlsContext,
+    engine::{chance::Chance, snapshot::EapTls},
+    metrics::process::ProcessCells,
+    radius::{code::Code, kind, packet::Packet, request::RequestBuffer},
+    udp::{Running, Settings, Udp},
+};
+use rustls::version::{TLS12, TLS13};
+use server::Server;
+use support::{
+    eap_peer::{End, Supplicant},
+    eap_talk,
+    pki::{Authority, Kind},
+};
+
+/// The device id in the certificates of the suite's authorities.
+const DEVICE: &[u8] = b"5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c01";
+/// MAC bypasses in a second: far from what the server can do, so that only waiting behind others shows.
+const MAC_RATE: u32 = 1_000;
+
+fn main() {
+    let rounds: usize = option("--rounds", 3);
+    let duration = Duration::from_secs_f64(option("--seconds", 3.0));
+    println!(
+        "CPU of the server for one full handshake (RSA 2048 server, P-256 device), {} s each",
+        duration.as_secs_f64()
+    );
+    for (name, tls13) in [("TLS 1.2", false), ("TLS 1.3", true)] {
+        let lab = Lab::new(tls13);
+        let running = lab.start(true);
+        let before = process::cpu_time(&["radmit-"]);
+        let done = lab.load(running.address(), duration, 2, None).handshakes;
+        let cpu = process::cpu_time(&["radmit-"]).saturating_sub(before);
+        let each = cpu.as_secs_f64() * 1_000.0 / done as f64;
+        println!("{name}: {:.0} handshakes a second, {each:.3} ms each", done as f64 / duration.as_secs_f64());
+    }
+    println!("\nMAC bypass, {MAC_RATE} a second, {rounds} rounds");
+    println!("{:<28} {:>12} {:>10} {:>10}", "beside", "handshakes/s", "p50 us", "p99 us");
+    let lab = Lab::new(true);
+    let (inline, pooled) = (lab.start(false), lab.start(true));
+    let mut rows =
+        [("nothing", &pooled, 0), ("handshakes in the shard", &inline, 1), ("handshakes in threads", &pooled, 1)]
+            .map(|(name, running, talkers)| (name, running, talkers, Vec::new()));
+    for _ in 0..rounds {
+        for (_, running, talkers, measured) in &mut rows {
+            measured.push(lab.load(running.address(), duration, *talkers, Some(MAC_RATE)));
+        }
+    }
+    for (name, _, _, measured) in &rows {
+        print_row(name, measured, duration);
+    }
+    half_open(&lab, &pooled, duration);
+}
+
+fn print_row(name: &str, measured: &[Load], duration: Duration) {
+    let middle = |of: fn(&Load) -> f64| {
+        let mut values: Vec<f64> = measured.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let rate = middle(|load| load.handshakes as f64) / duration.as_secs_f64();
+    println!("{name:<28} {rate:>12.0} {:>10.0} {:>10.0}", middle(|load| load.part(50)), middle(|load| load.part(99)));
+}
+
+/// 10,000 devices that sent their hello and nothing more.
+fn half_open(lab: &Lab, running: &Lived, duration: Duration) {
+    const DEVICES: u32 = 10_000;
+    let quiet = lab.load(running.address(), duration, 0, Some(MAC_RATE));
+    let before = process::resident_octets();
+    let mut nas = Nas::new(running.address());
+    let mut peer = lab.supplicant.begin();
+    let identity = peer.answer(&[1, 9, 0, 5, 1]).unwrap();
+    let mut hello = None;
+    for number in 0..DEVICES {
+        let station = format!("02-00-{:02X}-{:02X}-00-01", number / 256, number % 256);
+        nas.state = None;
+        let start = nas.exchange(&station, &identity).expect("a conversation begins").1;
+        let hello = hello.get_or_insert_with(|| peer.answer(&start).unwrap());
+        // Each conversation has chosen its own first identifier.
+        hello[1] = start[1];
+        nas.exchange(&station, hello).expect("the flight of the server");
+    }
+    let grown = process::resident_octets().saturating_sub(before);
+    let loaded = lab.load(running.address(), duration, 0, Some(MAC_RATE));
+    println!("\n{DEVICES} half-open conversations: {} octets each", grown / u64::from(DEVICES));
+    print_row("before them", &[quiet], duration);
+    print_row("beside them", &[loaded], duration);
+}
+
+fn option<T: FromStr>(name: &str, otherwise: T) -> T {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name);
+    arguments.nth(1).map_or(otherwise, |value| value.parse().unwrap_or_else(|_| panic!("{name} {value}")))
+}
+
+/// Certificates for both sides, and a device that the directory knows.
+struct Lab {
+    context: Arc<TlsContext>,
+    supplicant: Supplicant,
+    directory: Arc<Directory>,
+}
+
+/// A server that runs until it is dropped.
+struct Lived {
+    running: Option<Running>,
+    _handshakes: Option<Handshakes>,
+    _log: Log,
+}
+
+impl Lived {
+    fn address(&self) -> SocketAddr {
+        self.running.as_ref().unwrap().listeners()[0].address
+    }
+}
+
+impl Drop for Lived {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop(clock::now().mono);
+            running.join();
+        }
+    }
+}
+
+impl Lab {
+    fn new(tls13: bool) -> Self {
+        let (devices, servers) = (Authority::root("Devices", Kind::P256), Authority::root("Servers", Kind::Rsa2048));
+        let mut talk = eap_talk::Server::new(&servers.server(Kind::Rsa2048), &[&devices]);
+        talk.settings.session_lifetime = Duration::ZERO;
+        let mut supplicant = Supplicant::new(Some(devices.device(Kind::P256)), &[servers.der()]);
+        supplicant.versions = vec![if tls13 { &TLS13 } else { &TLS12 }];
+        supplicant.memory = rustls::client::Resumption::disabled();
+        let directory = Directory::new(Capacity::default());
+        let now = clock::now();
+        for number in 0..1_000 {
+            let mut record = fleet::record(number, now);
+            if number == 0 {
+                record.intune_id = IntuneId(Guid::parse(DEVICE).unwrap());
+            }
+            directory.insert(record, fleet::TOLD);
+        }
+        directory.complete_list(directory.len());
+        directory.complete_ethernet();
+        Self { context: talk.context(), supplicant, directory: Arc::new(directory) }
+    }
+
+    fn start(&self, pooled: bool) -> Lived {
+        let eap_tls = EapTls { context: Arc::clone(&self.context), device_id_issuers: Box::default() };
+        let mut server = Server::with_eap(Arc::clone(&self.directory), 1, 1, Some(eap_tls));
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let settings = Settings { auth_listen: vec![any], acct_listen: Vec::new(), shards: 1, ..Settings::default() };
+        let udp = Udp::bind(&settings).unwrap();
+        let handshakes = pooled.then(|| Handshakes::start(udp.mailboxes().to_vec()).unwrap());
+        server.workers = handshakes.as_ref().map(Handshakes::workers);
+        let (log, mut ends) = Log::start(&Destination::Off, 1, Arc::<ProcessCells>::default()).unwrap();
+        let engine = server.engine(0, ends.remove(0));
+        let running = udp.run(vec![Box::new(engine)]).unwrap();
+        Lived { running: Some(running), _handshakes: handshakes, _log: log }
+    }
+
+    /// Devices that shake hands one after the other, as many at once as there are `talkers`, and MAC bypasses beside them.
+    fn load(&self, server: SocketAddr, duration: Duration, talkers: usize, macs: Option<u32>) -> Load {
+        let (is_over, handshakes) = (AtomicBool::new(false), AtomicU64::new(0));
+        let mut times = thread::scope(|scope| {
+            for talker in 0..talkers {
+                let (is_over, handshakes) = (&is_over, &handshakes);
+                scope.spawn(move || {
+                    let mut nas = Nas::new(server);
+                    let station = format!("02-00-00-00-00-{talker:02X}");
+                    while !is_over.load(Relaxed) {
+                        nas.handshake(&self.supplicant, &station);
+                        handshakes.fetch_add(1, Relaxed);
+                    }
+                });
+            }
+            let times = macs.map(|rate| mac_times(server, rate, duration));
+            if times.is_none() {
+                thread::park_timeout(duration);
+            }
+            is_over.store(true, Relaxed);
+            times.unwrap_or_default()
+        });
+        times.sort_unstable();
+        Load { handshakes: handshakes.into_inner(), times }
+    }
+}
+
+/// What came of a load.
+struct Load {
+    handshakes: u64,
+    /// Of MAC bypasses, from the request to the reply, the shortest first.
+    times: Vec<Duration>,
+}
+
+impl Load {
+    /// The percentile in microseconds.
+    fn part(&self, percent: usize) -> f64 {
+        self.times[(self.times.len() * percent / 100).min(self.times.len() - 1)].as_secs_f64() * 1e6
+    }
+}
+
+/// MAC bypasses at a steady rate, each waited for. What is never answered ends the bench.
+fn mac_times(server: SocketAddr, rate: u32, duration: Duration) -> Vec<Duration> {
+    let socket = socket(server);
+    let (mut switch, secret) = (nas::Switch::new(3), nas::secret());
+    let (began, pause) = (clock::now().mono, Duration::from_secs(1) / rate);
+    let mut times = Vec::new();
+    let mut next = began;
+    for number in 1.. {
+        let now = clock::now().mono;
+        if now.since(began) >= duration {
+            break;
+        }
+        if now < next {
+            thread::park_timeout(next.since(now));
+        }
+        next = next.plus(pause);
+        let identifier = u8::try_from(number % 256).unwrap();
+        let sent = clock::now().mono;
+        socket.send(switch.mac_bypass(identifier, nas::mac(number % 1_000), &secret)).unwrap();
+        let mut room = [0; 4_096];
+        let length = socket.recv(&mut room).expect("an answer comes");
+        times.push(clock::now().mono.since(sent));
+        assert_eq!((room[0], room[1]), (Code::ACCESS_ACCEPT.0, identifier), "{length}");
+    }
+    times
+}
+
+fn socket(server: SocketAddr) -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.connect(server).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket
+}
+
+/// A client that carries EAP.
+struct Nas {
+    socket: UdpSocket,
+    buffer: RequestBuffer,
+    chance: Chance,
+    identifier: u8,
+    state: Option<Vec<u8>>,
+}
+
+impl Nas {
+    fn new(server: SocketAddr) -> Self {
+        let socket = socket(server);
+        let seed = u64::from(socket.local_addr().unwrap().port());
+        Self { socket, buffer: RequestBuffer::new(), chance: Chance::new(seed), identifier: 0, state: None }
+    }
+
+    /// A whole conversation, which ends well.
+    fn handshake(&mut self, supplicant: &Supplicant, station: &str) {
+        self.state = None;
+        let mut peer = supplicant.begin();
+        let mut eap = peer.answer(&[1, 9, 0, 5, 1]).unwrap();
+        loop {
+            let (code, request) = self.exchange(station, &eap).expect("an answer comes");
+            if code == Code::ACCESS_ACCEPT {
+                assert_eq!(peer.answer(&request), None);
+                assert_eq!(peer.end, Some(End::Success));
+                return;
+            }
+            assert_eq!(code, Code::ACCESS_CHALLENGE);
+            eap = peer.answer(&request).unwrap();
+        }
+    }
+
+    /// Sends an EAP packet; the code of the reply and what it carries.
+    fn exchange(&mut self, station: &str, eap: &[u8]) -> Option<(Code, Vec<u8>)> {
+        self.identifier = self.identifier.wrapping_add(1);
+        let mut authenticator = [0; 16];
+        authenticator[..8].copy_from_slice(&self.chance.next().to_be_bytes());
+        let request = &mut self.buffer;
+        request.start_request(Code::ACCESS_REQUEST, self.identifier, &authenticator);
+        request.push(kind::USER_NAME, b"anonymous").unwrap();
+        request.push(kind::CALLING_STATION_ID, station.as_bytes()).unwrap();
+        request.push_u32(kind::NAS_PORT_TYPE, 19).unwrap();
+        request.push_u32(kind::FRAMED_MTU, 1_400).unwrap();
+        request.push_long(kind::EAP_MESSAGE, eap).unwrap();
+        if let Some(state) = &self.state {
+            request.push(kind::STATE, state).unwrap();
+        }
+        self.socket.send(request.sign(&nas::secret())).unwrap();
+        let mut room = [0; 4_096];
+        let length = self.socket.recv(&mut room).ok()?;
+        let packet = Packet::parse(&room[..length]).ok()?;
+        self.state = packet.first(kind::STATE).map(<[u8]>::to_vec);
+        Some((packet.code(), packet.all(kind::EAP_MESSAGE).flatten().copied().collect()))
+    }
+}

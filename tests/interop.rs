@@ -11,8 +11,10 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     process::{Command, Stdio},
+    sync::Arc,
 };
 
+use radmit::store::keeper::{Count, Store};
 use running::{Folder, LOOPBACK, Radmit, auth_address};
 
 /// Sends one list of attributes and gives everything that `radclient` prints.
@@ -360,6 +362,28 @@ fn replay_tells_which_of_yesterdays_decisions_a_draft_would_change() {
     assert_eq!(nothing.status.code(), Some(2));
     let said = String::from_utf8_lossy(&nothing.stderr);
     assert!(said.contains("line 2 can't be used: no JSON") && said.contains("holds no decision"), "{said}");
+}
+
+#[test]
+fn check_says_which_client_has_signed_everything_for_seven_days() {
+    let folder = Folder::new("learnt");
+    let learning = CONFIGURATION.replace("[[mdm]]", "message-authenticator = \"learn\"\n[[mdm]]");
+    folder.write("radmit.toml", &learning);
+    folder.write("devices.toml", DEVICES);
+    folder.write("policies/lab.toml", &policy(20));
+    let state = folder.0.join("state");
+    let store = Store::open(&state, Arc::default());
+    store.start(Box::new(|| vec![Count { client: "lab".into(), signed: 500, unsigned: 0 }]));
+    store.stop();
+    let (code, said) = run(&["check", "-c", &folder.config()]);
+    assert!(code == Some(0) && !said.contains("seven days"), "it has only begun: {said}");
+
+    let earlier = "UPDATE client SET since = since - 8 * 24 * 3600 * 1000000";
+    rusqlite::Connection::open(state.join("devices.db")).unwrap().execute(earlier, []).unwrap();
+    let (code, said) = run(&["check", "-c", &folder.config()]);
+    assert_eq!(code, Some(0), "{said}");
+    let wanted = "every request of client \"lab\" in seven days carried Message-Authenticator";
+    assert!(said.contains("radmit.toml:5:") && said.contains(wanted), "{said}");
 }
 
 #[test]

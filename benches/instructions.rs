@@ -20,12 +20,16 @@ use std::{
 };
 
 use radmit::{
-    audit::log::NoLog,
+    audit::{
+        log::{Log, NoLog},
+        settings::Destination,
+    },
     clock,
     device::{directory::Ages, question::Key},
     engine::{
         action::{Datagram, Outbox, Peer, Port, Route},
         chance::Chance,
+        event::EventSink,
         machine::Machine as _,
     },
     radius::{authenticator::check_request_signature, packet::Packet, reply::ReplyBuffer},
@@ -35,13 +39,14 @@ use server::Server;
 /// A stage: its name in `budgets.toml`, and what runs it so many times.
 type Stage = (&'static str, fn(u64));
 
-const STAGES: [Stage; 6] = [
+const STAGES: [Stage; 7] = [
     ("codec-parse", codec_parse),
     ("codec-verify", codec_verify),
     ("codec-write-and-sign", codec_write_and_sign),
     ("codec-whole", codec_whole),
     ("directory-judge-mac", directory_judge_mac),
     ("engine-mac-bypass", engine_mac_bypass),
+    ("engine-mac-bypass-logged", engine_mac_bypass_logged),
 ];
 
 /// How often a stage is run while it is counted; often enough that a growing table doesn't show.
@@ -166,6 +171,18 @@ fn directory_judge_mac(calls: u64) {
 }
 
 fn engine_mac_bypass(calls: u64) {
+    mac_bypass(calls, Box::new(NoLog));
+}
+
+/// With the line of the decision log, until it is handed to the writer.
+fn engine_mac_bypass_logged(calls: u64) {
+    let nowhere = Destination::File("/dev/null".into());
+    let (log, mut ends) = Log::start(&nowhere, 1, Arc::default()).expect("it can always be written");
+    mac_bypass(calls, ends.remove(0));
+    drop(log);
+}
+
+fn mac_bypass(calls: u64, events: Box<dyn EventSink>) {
     let now = clock::now();
     let (secret, mut switch) = (nas::secret(), nas::Switch::new(1));
     let mut request = |number: u64| {
@@ -174,7 +191,7 @@ fn engine_mac_bypass(calls: u64) {
     };
     let requests: Vec<Vec<u8>> = (0..2 * calls).map(&mut request).collect();
     let server = Server::new(Arc::new(fleet::directory(2 * calls, now)), 1, 1);
-    let mut engine = server.engine(0, Box::new(NoLog));
+    let mut engine = server.engine(0, events);
     let mut handle = |number: u64| {
         let place = usize::try_from(number).expect("there are few");
         // As fast as one every 5 us.

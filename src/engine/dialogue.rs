@@ -113,9 +113,7 @@ pub(super) fn identity_by_certificate(
     evidence: &Evidence,
     settings: &EapTls,
 ) -> (Identity, CertificateIds) {
-    let issuers = &settings.device_id_issuers;
-    let is_issuer = |name: &str| *evidence.issuer == *name || evidence.issuer_cn.as_deref() == Some(name);
-    let may_name = issuers.is_empty() || issuers.iter().any(|name| is_issuer(name));
+    let may_name = evidence.is_issued_by(&settings.device_id_issuers);
     let ids = if may_name { CertificateIds::read(&names_of(evidence)) } else { CertificateIds::default() };
     let mut device_ids = DeviceIds::default();
     for id in ids.iter() {

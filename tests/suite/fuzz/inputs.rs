@@ -7,6 +7,8 @@ use std::{fs, path::Path};
 use radmit::{engine::chance::Chance, limits::PACKET_OCTETS_MAX};
 use serde_json::Value;
 
+use crate::support::pki::{Authority, Kind};
+
 /// Inputs longer than this are cut: longer ones are slower and tell nothing new.
 const INPUT_OCTETS_MAX: usize = 2 * PACKET_OCTETS_MAX;
 
@@ -44,6 +46,30 @@ fn unhex(value: &Value) -> Option<Vec<u8>> {
 fn in_a_packet(attributes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(20 + attributes.len()).unwrap().to_be_bytes();
     [&[1, 7], &length[..], &[0x5a; 16], attributes].concat()
+}
+
+/// Fragments: whole flights, flights in pieces, and broken ones.
+pub(crate) fn fragments() -> Vec<Vec<u8>> {
+    let whole = [&[4, 0, 5, 120, 4, 0][..], b"abc"].concat();
+    let pieces = [&[1, 44, 0, 0, 8, 0xc0, 0, 0, 0, 6][..], b"abc", &[4, 0x00], b"def"].concat();
+    let told_twice = [&[0, 100, 0, 7, 8, 0xc0, 0, 0, 0, 6][..], b"abc", &[8, 0x80, 0, 0, 0, 7], b"def"].concat();
+    let endless = [&[5, 220, 5, 220][..], &[7, 0xc0, 0, 0, 0x7f, 0xff, 1, 2].repeat(40)].concat();
+    vec![whole, pieces, told_twice, endless]
+}
+
+/// Certificates of devices and servers, keys and lists, each as everything that it can be taken as.
+pub(crate) fn certificates() -> Vec<Vec<u8>> {
+    let root = Authority::root("Contoso Root", Kind::P256);
+    let (device, server) = (root.device(Kind::P256), root.server(Kind::P256));
+    let files: [Vec<u8>; 6] = [
+        device.chain[0].to_vec(),
+        device.pem.into_bytes(),
+        server.pem.into_bytes(),
+        server.key.into_bytes(),
+        root.pem().into_bytes(),
+        root.revocation_list(&[7]),
+    ];
+    files.iter().flat_map(|octets| (0..6).map(|kind| [&[kind], &octets[..]].concat())).collect()
 }
 
 /// Steps of EAP conversations: a whole handshake with every offer and both verdicts, and handshakes that go astray.

@@ -24,7 +24,7 @@ struct Target {
     rounds: u64,
 }
 
-const TARGETS: [Target; 5] = [
+const TARGETS: [Target; 7] = [
     Target {
         name: "packet",
         body: fuzz_bodies::packet::check,
@@ -40,6 +40,20 @@ const TARGETS: [Target; 5] = [
         rounds: 300,
     },
     Target { name: "eap", body: fuzz_bodies::eap::check, seeds: inputs::eap_steps, words: &[], rounds: 1_000 },
+    Target {
+        name: "eap_fragments",
+        body: fuzz_bodies::eap_fragments::check,
+        seeds: inputs::fragments,
+        words: &["\u{40}", "\u{20}", "\0\0\u{10}"],
+        rounds: 5_000,
+    },
+    Target {
+        name: "certificate",
+        body: fuzz_bodies::certificate::check,
+        seeds: inputs::certificates,
+        words: &["-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----", "IntuneDeviceId://"],
+        rounds: 1_000,
+    },
     Target {
         name: "engine_steps",
         body: fuzz_bodies::engine_steps::check,
@@ -120,6 +134,18 @@ fn changed_dictionaries_keep_the_properties_of_dictionaries() {
 fn honest_and_stray_conversations_keep_the_properties_of_eap() {
     run_seeds("eap", 6);
     run_chance("eap");
+}
+
+#[test]
+fn any_fragments_keep_the_properties_of_flights() {
+    run_seeds("eap_fragments", 4);
+    run_chance("eap_fragments");
+}
+
+#[test]
+fn any_certificate_keeps_the_properties_of_trust() {
+    run_seeds("certificate", 10);
+    run_chance("certificate");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! EAP-TLS with a real peer: wpa_supplicant's `eapol_test` against `radmit serve`, with certificates of `radmit certs`.
 //!
-//! Without `eapol_test` these tests fail: a check that skips itself proves nothing. What it can't send (bad fragments,
+//! Without `eapol_test` and `openssl` these tests fail: a check that skips itself proves nothing. What it can't send (bad fragments,
 //! a State from elsewhere, no certificate inside the handshake) stands in the suite.
 
 #![allow(clippy::unwrap_used, reason = "a test that meets what it does not expect has to fail")]
@@ -270,6 +270,49 @@ fn no_session_is_resumed_where_none_is_kept() {
             assert_has(&server.decision(), &[r#""resumed":false"#]);
         }
     }
+}
+
+#[test]
+fn without_tickets_tls_13_always_starts_anew() {
+    let lab = Lab::new("eapol-no-tickets", &[]);
+    let server = lab.serve("tickets = 0");
+    for (version, phase1) in VERSIONS {
+        let device = lab.device("LT-0042", &[("phase1", &format!("\"{phase1}\""))]);
+        let talk = server.talk(&device, &["-r", "1"]);
+        talk.assert_success();
+        assert_eq!(talk.text.contains("resumed=1"), version == "1.2", "TLS 1.2 resumes by session id");
+    }
+}
+
+#[test]
+fn an_ocsp_response_is_sent_to_devices_that_insist_on_one() {
+    let lab = Lab::new("eapol-ocsp", &[]);
+    let file = |name: &str| lab.path(name).to_string_lossy().into_owned();
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).output().expect("openssl is missing: install it");
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let said = openssl(&["x509", "-in", &file("server.pem"), "-noout", "-serial"]);
+    let serial = said.trim().trim_start_matches("serial=");
+    fs::write(lab.path("index"), format!("V\t491231235959Z\t\t{serial}\tunknown\t/CN=radius.example\n")).unwrap();
+    let (index, ca, key, server, response) =
+        (file("index"), file("ca.pem"), file("ca.key"), file("server.pem"), file("server.ocsp"));
+    let signed = ["ocsp", "-index", &index, "-rsigner", &ca, "-rkey", &key, "-CA", &ca, "-issuer", &ca];
+    let about = ["-cert", &server, "-ndays", "30", "-respout", &response];
+    openssl(&[&signed[..], &about[..]].concat());
+
+    let server = lab.serve("ocsp-response = \"pki/server.ocsp\"");
+    for (_, phase1) in VERSIONS {
+        let insists = lab.device("LT-0042", &[("ocsp", "2"), ("phase1", &format!("\"{phase1}\""))]);
+        server.talk(&insists, &[]).assert_success();
+        assert_has(&server.decision(), &[r#""verdict":"accept""#]);
+    }
+    lab.configure("");
+    server.radmit.signal("HUP");
+    server.radmit.wait_for("reloaded");
+    server.talk(&lab.device("LT-0042", &[("ocsp", "2")]), &[]).assert_failure();
+    assert_has(&server.decision(), &["the alert bad_certificate_status_response", "see ocsp-response"]);
 }
 
 #[test]

@@ -19,11 +19,12 @@ say() { printf '\n== %s\n' "$*"; }
 
 # --- what must be there -----------------------------------------------------------------------------------------------
 
-readonly DEBIAN_PACKAGES=(freeradius-utils freeradius-common eapoltest)
+readonly DEBIAN_PACKAGES=(freeradius-utils freeradius-common eapoltest openssl)
 
 missing_tools() {
     command -v radclient >/dev/null || echo radclient
     command -v eapol_test >/dev/null || echo eapol_test
+    command -v openssl >/dev/null || echo openssl
     [ -f /usr/share/freeradius/dictionary ] || echo "FreeRADIUS's dictionaries"
 }
 
@@ -99,7 +100,8 @@ step_shipped-files() {
     [[ ${said##*$'\n'} =~ ^[1-9][0-9]*\ passed,\ 0\ failed$ ]] || { echo "no cases were run"; return 1; }
 }
 
-# Everything, tests/interop.rs included: it drives the built program with the real radclient and eapol_test.
+# Everything, tests/interop.rs and tests/eapol.rs included: they drive the built program with the real radclient and
+# eapol_test.
 step_tests() {
     need_interop_tools || return 1
     mkdir -p "$TARGET"

@@ -89,6 +89,7 @@ impl Reason {
                         "Its Wi-Fi or wired profile lacks our root certificate or our name. In Intune: the profile's certificate server names and root certificates for server validation"
                     }
                     44 | 45 => "Renew our certificate",
+                    113 => "It wants a fresh OCSP response with our certificate; see ocsp-response",
                     40 | 47 | 51 | 70 | 71 => "Compare TLS versions and kinds of keys; see tls-max",
                     _ => "Look into the device's own log",
                 };

@@ -92,7 +92,7 @@ families! {
     STORE_SAVED = Gauge "radmit_store_saved_timestamp_seconds" [] "Unix time at which what survives a restart was last saved; 0 if it was not.";
     STORE_FAILED = Counter "radmit_store_failed_total" [] "Attempts to save it that failed.";
     CAN_BE_REQUIRED = Gauge "radmit_message_authenticator_can_be_required" ["client"] "For clients that learn: 1 once no request without Message-Authenticator came for seven days.";
-    TLS_CERT_EXPIRY = Gauge "radmit_tls_cert_expiry_seconds" ["use"] "Unix time at which the next of eap-server (our certificate and its chain), eap-client-ca or eap-crl expires.";
+    TLS_CERT_EXPIRY = Gauge "radmit_tls_cert_expiry_seconds" ["use"] "Unix time at which the next of eap-server (our certificate and its chain), eap-client-ca, eap-crl or eap-ocsp expires.";
     CONFIG_INFO = Info "radmit_config_info" ["hash"] "Which configuration is running.";
     CONFIG_RELOAD = Counter "radmit_config_reload_total" ["result"] "Reloads that were taken (ok) and refused (failed).";
     LOG_LINES = Counter "radmit_log_lines_total" [] "Lines of the decision log that were written.";

@@ -167,7 +167,7 @@ fn a_stapled_response_that_is_none_is_told() {
     settings.ocsp_response = Some(file("ocsp.pem", b"-----BEGIN"));
     let (lines, usable) = check(&settings, 0);
     assert!(usable);
-    assert_says(&lines, "warning: ocsp.pem: no OCSP response in DER form");
+    assert_says(&lines, "warning: ocsp.pem: no OCSP response in DER form that answers; none is sent");
 }
 
 #[test]

@@ -97,6 +97,7 @@ pub fn alert_name(number: u8) -> &'static str {
         90 => "user_canceled",
         109 => "missing_extension",
         112 => "unrecognized_name",
+        113 => "bad_certificate_status_response",
         116 => "certificate_required",
         _ => "an unnamed alert",
     }

@@ -11,12 +11,15 @@ use x509_parser::{
 
 use crate::{clock::Wall, document::write_duration, problem::Place};
 
-use super::file::{File, sections};
+use super::{
+    file::{File, sections},
+    ocsp,
+};
 
 /// So long before its end a certificate is warned about, or from the last quarter of its life on if that is later: an
 /// authority may give certificates for days only.
 const AHEAD: Duration = Duration::from_secs(30 * 86_400);
-/// The same of revocation lists, which are replaced much more often.
+/// The same of revocation lists and OCSP responses, which are replaced much more often.
 const LIST_AHEAD: Duration = Duration::from_secs(7 * 86_400);
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -29,11 +32,13 @@ pub enum Role {
     ClientAuthority,
     /// A revocation list.
     RevocationList,
+    /// An OCSP response for our certificate.
+    OcspResponse,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Server, Self::ClientAuthority, Self::RevocationList];
+    pub const ALL: [Self; 4] = [Self::Server, Self::ClientAuthority, Self::RevocationList, Self::OcspResponse];
 
     /// The name in metrics.
     #[must_use]
@@ -42,6 +47,7 @@ impl Role {
             Self::Server => "eap-server",
             Self::ClientAuthority => "eap-client-ca",
             Self::RevocationList => "eap-crl",
+            Self::OcspResponse => "eap-ocsp",
         }
     }
 }
@@ -55,7 +61,7 @@ pub struct Expiry {
     pub place: Option<Place>,
     /// What it is.
     pub role: Role,
-    /// Its subject; of a revocation list its issuer.
+    /// Its subject; of a revocation list its issuer; of an OCSP response what it is about.
     pub subject: Box<str>,
     /// From then on it is warned about.
     pub warn_from: Wall,
@@ -75,6 +81,7 @@ impl Expiry {
             Role::Server => ("T202 ", "the server certificate", "renew it"),
             Role::ClientAuthority => ("", "the authority", "add its successor to client-ca"),
             Role::RevocationList => ("T205 ", "the revocation list of", "fetch the new one and reload"),
+            Role::OcspResponse => ("", "the OCSP response for", "fetch the new one and reload"),
         };
         if now >= self.ends {
             let ago = about(now.since(self.ends));
@@ -87,6 +94,11 @@ impl Expiry {
 
 /// Everything in `file` that ends, in its order. What can't be read is left out: checking is not done here.
 pub(super) fn expiries_of(file: &File, role: Role) -> Vec<Expiry> {
+    if role == Role::OcspResponse {
+        let answers = ocsp::read(&file.octets);
+        let ends = answers.iter().filter_map(|one| Some((one.begins, one.ends?)));
+        return ends.map(|(begins, ends)| expiry(file, role, "the server certificate".into(), begins, ends)).collect();
+    }
     if role == Role::RevocationList {
         let (found, _) = sections(&file.octets, SectionKind::Crl);
         let parsed = found.iter().filter_map(|der| CertificateRevocationList::from_der(der).ok());
@@ -116,7 +128,10 @@ pub fn next_ends(expiries: &[Expiry]) -> impl Iterator<Item = (Role, Wall)> {
 
 fn expiry(file: &File, role: Role, subject: String, begins: ASN1Time, ends: ASN1Time) -> Expiry {
     let (begins, ends) = (Wall::from_secs(begins.timestamp()), Wall::from_secs(ends.timestamp()));
-    let ahead = if role == Role::RevocationList { LIST_AHEAD } else { AHEAD };
+    let ahead = match role {
+        Role::Server | Role::ClientAuthority => AHEAD,
+        Role::RevocationList | Role::OcspResponse => LIST_AHEAD,
+    };
     let ahead = ahead.min(ends.since(begins) / 4);
     Expiry {
         file: file.name.clone(),

@@ -13,6 +13,7 @@ pub mod fragment;
 mod handshake;
 pub mod keys;
 mod link;
+mod ocsp;
 pub mod resume;
 pub mod settings;
 pub mod verify;

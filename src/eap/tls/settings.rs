@@ -26,6 +26,7 @@ use super::{
     evidence::{check_key, common_name},
     expiry::{Expiry, Role, expiries_of},
     file::sections,
+    ocsp::{self, Status},
     resume::Resumptions,
     verify::{Trust, TrustFault},
 };
@@ -71,7 +72,8 @@ impl Settings {
     pub fn expiries(&self) -> Vec<Expiry> {
         let authorities = self.client_ca.iter().map(|file| (file, Role::ClientAuthority));
         let lists = self.crl.iter().map(|file| (file, Role::RevocationList));
-        let all = std::iter::once((&self.certificate, Role::Server)).chain(authorities).chain(lists);
+        let response = self.ocsp_response.iter().map(|file| (file, Role::OcspResponse));
+        let all = std::iter::once((&self.certificate, Role::Server)).chain(authorities).chain(lists).chain(response);
         all.flat_map(|(file, role)| expiries_of(file, role)).collect()
     }
 
@@ -144,6 +146,7 @@ fn identity(settings: &Settings, now: Wall, problems: &mut Problems) -> Option<(
         return None;
     };
     let checked = check_identity(file, &chain, now, problems)?;
+    let ocsp = settings.ocsp_response.as_ref().and_then(|file| ocsp_response(file, chain.first()?, now, problems));
     let mut identity = match CertifiedKey::from_der(chain, key, &providers().0) {
         Ok(identity) => identity,
         Err(error) => {
@@ -161,17 +164,26 @@ fn identity(settings: &Settings, now: Wall, problems: &mut Problems) -> Option<(
             return None;
         }
     };
-    identity.ocsp = settings.ocsp_response.as_ref().and_then(|file| ocsp_response(file, problems));
+    identity.ocsp = ocsp;
     Some((identity, checked))
 }
 
-/// Its signature and dates are for the devices to check; what is plainly something else is not sent to them.
-fn ocsp_response(file: &File, problems: &mut Problems) -> Option<Vec<u8>> {
-    if file.octets.first() == Some(&0x30) {
-        return Some(file.octets.to_vec());
-    }
-    let what = format!("{}: no OCSP response in DER form; none is sent", file.name);
-    problems.warning("eap-ocsp", file.place.clone(), what);
+/// A response that is plainly of no use is not sent: devices that ask for one would take it for an attack, and get in
+/// without any.
+fn ocsp_response(file: &File, leaf: &CertificateDer<'_>, now: Wall, problems: &mut Problems) -> Option<Vec<u8>> {
+    let (_, certificate) = X509Certificate::from_der(leaf).ok()?;
+    let answers = ocsp::read(&file.octets);
+    let about_us = answers.iter().find(|one| one.serial == certificate.raw_serial());
+    let ended = |one: &ocsp::Single<'_>| one.ends.is_some_and(|ends| ends.timestamp() <= now.as_secs());
+    let what = match about_us {
+        None if answers.is_empty() => "no OCSP response in DER form that answers",
+        None => "the OCSP response is not about the server certificate",
+        Some(one) if one.status == Status::Revoked => "the OCSP response says that the server certificate was revoked",
+        Some(one) if one.status == Status::Unknown => "the OCSP responder does not know the server certificate",
+        Some(one) if ended(one) => "the OCSP response has expired",
+        Some(_) => return Some(file.octets.to_vec()),
+    };
+    problems.warning("eap-ocsp", file.place.clone(), format!("{}: {what}; none is sent", file.name));
     None
 }
 

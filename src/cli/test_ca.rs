@@ -30,15 +30,15 @@ pub(super) enum KeyKind {
 /// How a client certificate names its device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Form {
-    /// Alternative name, URI: ID:Microsoft Endpoint Manager:GUID:<Intune id>.
+    /// Alternative name, URI: ID:Microsoft Endpoint Manager:GUID:INTUNE-ID.
     Ise,
-    /// Alternative name, URI: IntuneDeviceId://<Intune id>.
+    /// Alternative name, URI: IntuneDeviceId://INTUNE-ID.
     IntuneDeviceId,
-    /// Common name: <Intune id>, and no alternative name.
+    /// Common name: INTUNE-ID, and no alternative name.
     Cn,
-    /// Common name: <Entra id>, and no alternative name.
+    /// Common name: ENTRA-ID, and no alternative name.
     EntraCn,
-    /// Alternative name, DNS: <Entra id>.devices.example.
+    /// Alternative name, DNS: ENTRA-ID.devices.example.
     EntraDns,
 }
 

@@ -73,6 +73,9 @@ pub const ACL_PORTS_MAX: usize = 10;
 pub const ACL_NAME_CHARACTERS_MAX: usize = 64;
 /// ACLs that can be downloaded, with those of earlier policies. When full those of earlier policies are dropped.
 pub const DOWNLOADS_MAX: usize = 10_000;
+/// How long an ACL of an earlier policy can still be downloaded: whoever was told of it comes within seconds, and a client
+/// that restarts may have lost those that its sessions use.
+pub const DOWNLOADS_KEPT: Duration = Duration::from_secs(3600);
 /// Vendor tables, compiled in and of the operator together.
 pub const VENDORS_MAX: usize = 200;
 /// Octets that a plan leaves for what the engine adds to a reply: Message-Authenticator (18), Class (about 40),

@@ -73,7 +73,12 @@ fn the_demo_fleet_gets_the_answers_that_the_cloud_decides() {
     for (mac, wanted) in [
         (
             "a4c3f0112233",
-            vec!["Access-Accept", "Tunnel-Private-Group-Id:0 = \"20\"", "ip:inacl#1=", "Session-Timeout = 28800"],
+            vec![
+                "Access-Accept",
+                "Tunnel-Private-Group-Id:0 = \"20\"",
+                "ACS:CiscoSecure-Defined-ACL=#ACSACL#-IP-corp-35d3c60a",
+                "Session-Timeout = 28800",
+            ],
         ),
         ("a4c3f0112234", vec!["Access-Accept", "Tunnel-Private-Group-Id:0 = \"66\"", "url-redirect="]),
         ("a4c3f0112235", vec!["Access-Accept", "Tunnel-Private-Group-Id:0 = \"20\"", "Session-Timeout = 3600"]),
@@ -523,4 +528,32 @@ fn explain_takes_what_a_stopped_or_running_server_has_saved() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("not-ready: the running server would ask; --live does"), "{said}");
     assert_eq!(again.stop(), Some(0));
+}
+
+#[test]
+fn an_acl_is_fetched_by_the_name_that_the_accept_tells() {
+    let demo = demo();
+    let accept = radclient(&demo.auth, "auth", "radmit-demo-secret", &mab("a4c3f0112233"));
+    let name = accept.split("CiscoSecure-Defined-ACL=").nth(1).unwrap().split('"').next().unwrap();
+    let fetch = |name: &str, more: &str| {
+        let request = format!(
+            "User-Name = \"{name}\", User-Password = \"\", Cisco-AVPair = \"aaa:service=ip_admission\"{more}, \
+             Message-Authenticator = 0x00\n"
+        );
+        radclient(&demo.auth, "auth", "radmit-demo-secret", &request)
+    };
+    let event = ", Cisco-AVPair += \"aaa:event=acl-download\"";
+    let got = fetch(name, event);
+    for part in ["Access-Accept", "ip:inacl#1=permit udp any any eq 53", "ip:inacl#3=permit ip any any"] {
+        assert!(got.contains(part), "{part:?} is missing in\n{got}");
+    }
+    for (name, more, reason) in [
+        (name, "", "acl-pair-missing"),
+        ("#ACSACL#-IP-corp-00000000", event, "acl-outdated"),
+        ("#ACSACL#-IP-guest-00000000", event, "acl-unknown"),
+    ] {
+        let got = fetch(name, more);
+        assert!(got.contains("Access-Reject"), "{got}");
+        demo.radmit.wait_for(&format!("\"reason\":\"{reason}\""));
+    }
 }

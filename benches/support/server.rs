@@ -27,15 +27,14 @@ use radmit::{
         client::{Client, Clients, EapOptions, MabPassword, MacFrom, MessageAuthenticatorMode, Network},
         dialogue::Dialogues,
         event::EventSink,
+        hits::Hits,
         snapshot::{EapTls, IdentifierKind, MdmServer, Snapshot},
         work::Workers,
     },
     limits,
-    metrics::{
-        cell::Counter,
-        engine::{ClientCells, ShardCells},
-    },
+    metrics::engine::{ClientCells, ShardCells},
     policy::{
+        acl::Downloads,
         compile,
         compiled::Policy,
         load::{Context, load},
@@ -108,7 +107,8 @@ impl Server {
 
     /// How many requests were decided by a rule. A reply from the store of replies is none.
     pub(crate) fn decided(&self) -> u64 {
-        self.shared.load().rule_hits.iter().flatten().map(Counter::value).sum()
+        let snapshot = self.shared.load();
+        snapshot.hits.total(&snapshot.policy)
     }
 
     /// How many questions were asked, and how many events were lost: both must be none.
@@ -119,8 +119,6 @@ impl Server {
 
 fn snapshot(directory: Arc<Directory>, clients: u32, shards: usize) -> Snapshot {
     let policy = policy();
-    let counters = || policy.rules().iter().map(|_| Counter::default()).collect();
-    let rule_hits = (0..shards).map(|_| counters()).collect();
     let clients = (0..clients.max(1)).map(|number| client(number, &policy, shards)).collect();
     let dictionary = Dictionary::builtin();
     let server = MdmServer {
@@ -140,7 +138,8 @@ fn snapshot(directory: Arc<Directory>, clients: u32, shards: usize) -> Snapshot 
         clients: Clients::new(clients),
         dictionary: Arc::new(dictionary.clone()),
         servers_of_sets: policy.sets().iter().map(|_| Box::from([0])).collect(),
-        rule_hits,
+        hits: Hits::new(&policy, shards),
+        downloads: Downloads::default(),
         policy,
         servers: vec![server],
         zone: TimeZone::UTC,

@@ -27,6 +27,7 @@ use crate::{
         readiness::{Readiness, Stage},
         server::Server as Pages,
     },
+    limits,
     mdm::worker::{self, ServerSetup, StartError as MdmError},
     metrics::{
         cell::Counter,
@@ -258,7 +259,10 @@ impl Server {
         let mut current = self.configuration.lock().unwrap_or_else(PoisonError::into_inner);
         warn_about_restarts(&current, &loaded.configuration);
         let expiries = expiries_of(&loaded);
-        let (snapshot, configuration) = build(loaded, &self.lasting);
+        let (mut snapshot, configuration) = build(loaded, &self.lasting);
+        let downloads = std::mem::take(&mut snapshot.downloads);
+        let kept = limits::DOWNLOADS_KEPT;
+        snapshot.downloads = downloads.after(&self.shared.load().downloads, clock::now().mono, kept);
         let answers: Vec<Arc<dyn Answers>> =
             self.running.mailboxes().iter().map(|mailbox| Arc::clone(mailbox) as Arc<dyn Answers>).collect();
         match start_worker(&configuration, &self.lasting, &answers, &self.handle) {
@@ -275,10 +279,12 @@ impl Server {
         }
         self.expiries.set(expiries);
         self.process.set_configuration(&snapshot.hash, self.expiries.ends());
-        info!(config = %snapshot.hash, "reloaded");
+        let hash = snapshot.hash.clone();
         self.shared.store(Arc::new(snapshot));
         *current = configuration;
         self.process.reloads.increment();
+        // Told when it is true: whoever waits for this line may ask at once.
+        info!(config = %hash, "reloaded");
     }
 
     /// Stops taking requests, answers those that wait (for at most their deadline), and ends.
@@ -386,14 +392,7 @@ fn warn_about_restarts(before: &Configuration, after: &Configuration) {
 }
 
 fn rule_hits(snapshot: &Snapshot, page: &mut Page<'_>) -> fmt::Result {
-    let rules = snapshot.policy.rules();
-    let lines = rules.iter().enumerate().map(|(at, rule)| {
-        let set = snapshot.policy.set(rule.set).map_or("", |set| &*set.name);
-        let verdict = snapshot.policy.result(rule.result).map_or("", |result| result.access.name());
-        let hits = snapshot.rule_hits.iter().filter_map(|shard| shard.get(at)).map(|cell| cell.value()).sum();
-        ([set, &*rule.name, verdict], hits)
-    });
-    page.counter(&list::RULE_HITS, lines)
+    page.counter(&list::RULE_HITS, snapshot.hits.lines(&snapshot.policy))
 }
 
 /// What the clients sent of which is to be learnt whether they sign.

@@ -19,12 +19,13 @@ use crate::{
     engine::{
         client::{Client, Clients},
         dialogue::Dialogues,
+        hits::Hits,
         snapshot::{EapTls, IdentifierKind, MdmServer, Snapshot},
     },
     limits,
     mdm::settings::Settings,
-    metrics::{cell::Counter, engine::ClientRegistry, mdm::ServerRegistry, store::StoreCells},
-    policy::{decision::VendorIndex, facts::DeviceIdSource},
+    metrics::{engine::ClientRegistry, mdm::ServerRegistry, store::StoreCells},
+    policy::{acl::Downloads, decision::VendorIndex, facts::DeviceIdSource},
     store::keeper::Store,
 };
 
@@ -148,7 +149,8 @@ pub fn build(loaded: Loaded, lasting: &Lasting) -> (Snapshot, Configuration) {
             (client, networks)
         })
         .collect();
-    let rules = policy.rules().len();
+    let hits = Hits::new(&policy, lasting.shards);
+    let downloads = Downloads::new(policy.downloads().map(Arc::clone));
     let snapshot = Snapshot {
         hash: configuration.hash.as_str().into(),
         clients: Clients::new(clients),
@@ -167,7 +169,8 @@ pub fn build(loaded: Loaded, lasting: &Lasting) -> (Snapshot, Configuration) {
                 .collect(),
         }),
         reject_delay: configuration.server.reject_delay,
-        rule_hits: (0..lasting.shards).map(|_| (0..rules).map(|_| Counter::default()).collect()).collect(),
+        hits,
+        downloads,
     };
     (snapshot, configuration)
 }

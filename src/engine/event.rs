@@ -274,11 +274,21 @@ pub enum RejectReason {
     AuthorizeOnlyState,
     /// The attributes of an accept and the echoed Proxy-State don't fit into one packet.
     ReplyTooLarge,
+    /// The request for an ACL without the pair that says what it is.
+    AclPairMissing,
+    /// The request for an ACL without Message-Authenticator.
+    AclUnsigned,
+    /// The request for an ACL that no policy has.
+    AclUnknown,
+    /// The request for an ACL with rules of before.
+    AclOutdated,
+    /// The request for a further part of an ACL, with a State that names none.
+    AclState,
 }
 
 impl RejectReason {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::NoPasswordUsers,
         Self::MacMismatch,
         Self::MabPassword,
@@ -290,6 +300,11 @@ impl RejectReason {
         Self::AuthorizeOnlyNotTrusted,
         Self::AuthorizeOnlyState,
         Self::ReplyTooLarge,
+        Self::AclPairMissing,
+        Self::AclUnsigned,
+        Self::AclUnknown,
+        Self::AclOutdated,
+        Self::AclState,
     ];
 
     /// The name in logs.
@@ -307,6 +322,11 @@ impl RejectReason {
             Self::AuthorizeOnlyNotTrusted => "authorize-only-not-trusted",
             Self::AuthorizeOnlyState => "authorize-only-state",
             Self::ReplyTooLarge => "reply-too-large",
+            Self::AclPairMissing => "acl-pair-missing",
+            Self::AclUnsigned => "acl-unsigned",
+            Self::AclUnknown => "acl-unknown",
+            Self::AclOutdated => "acl-outdated",
+            Self::AclState => "acl-state",
         }
     }
 
@@ -327,6 +347,16 @@ impl RejectReason {
             Self::AuthorizeOnlyNotTrusted => "Authorize-Only needs trust-authorize-only = true for this client",
             Self::AuthorizeOnlyState => "Authorize-Only with State refers to a session that radmit does not keep",
             Self::ReplyTooLarge => "the profile's attributes and the echoed Proxy-State exceed 4096 octets",
+            Self::AclPairMissing => {
+                "the name is that of an ACL, but there is no Cisco-AVPair = \"aaa:event=acl-download\" beside it"
+            }
+            Self::AclUnsigned => "the request for an ACL carries no Message-Authenticator",
+            Self::AclUnknown => "no ACL of the policy has that name; another server may have told it to the client",
+            Self::AclOutdated => {
+                "the policy has that ACL with other rules, and the old ones are not kept any more; the client must ask \
+                 for authorization again"
+            }
+            Self::AclState => "the State names no part of that ACL; the client must begin the download anew",
         }
     }
 }

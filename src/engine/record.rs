@@ -39,6 +39,8 @@ pub(super) enum Outcome<'a> {
     Refused(RejectReason),
     /// Its EAP conversation ended without policy.
     Ended(eap::reason::Reason),
+    /// It was the request for an ACL, and that was sent.
+    Downloaded,
     /// Its device fell silent in the middle of an EAP conversation; nothing was answered.
     Stalled,
 }
@@ -102,13 +104,14 @@ impl<'a> Line<'a> {
         let mut digits = [0; 10];
         let decision = match self.outcome {
             Outcome::Decided(decision) => Some(decision),
-            Outcome::Refused(_) | Outcome::Ended(_) | Outcome::Stalled => None,
+            Outcome::Refused(_) | Outcome::Ended(_) | Outcome::Downloaded | Outcome::Stalled => None,
         };
         let policy = &snapshot.policy;
         let (verdict, reason) = match self.outcome {
             Outcome::Decided(decision) => (decision.access.name(), decision.reason.name()),
             Outcome::Refused(reason) => (Access::Reject.name(), reason.label()),
             Outcome::Ended(reason) => (Access::Reject.name(), reason.label()),
+            Outcome::Downloaded => (Access::Accept.name(), "acl-download"),
             Outcome::Stalled => (Access::Ignore.name(), "eap-stalled"),
         };
         let mut monitored = [None; 4];

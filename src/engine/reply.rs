@@ -151,7 +151,10 @@ impl Draft<'_> {
     }
 
     /// Copies every Proxy-State, unmodified and in order (RFC 2865 section 5.33).
-    fn echo_proxy_state(&self, out: &mut ReplyBuffer) -> Result<(), Full> {
+    ///
+    /// # Errors
+    /// [`Full`] if they don't fit.
+    pub fn echo_proxy_state(&self, out: &mut ReplyBuffer) -> Result<(), Full> {
         for value in self.packet.all(kind::PROXY_STATE) {
             if value.is_empty() {
                 // An empty one can't be written by the rules, but must come back: type and length only.

@@ -14,11 +14,11 @@ use crate::{
     },
     dictionary::{Attribute, Dictionary},
     eap::tls::context::TlsContext,
-    metrics::{cell::Counter, mdm::ServerCells},
-    policy::{compiled::Policy, decision::SetIndex},
+    metrics::mdm::ServerCells,
+    policy::{acl::Downloads, compiled::Policy, decision::SetIndex},
 };
 
-use super::client::Clients;
+use super::{client::Clients, hits::Hits};
 
 /// One configuration, loaded and checked.
 #[derive(Debug)]
@@ -41,8 +41,10 @@ pub struct Snapshot {
     pub eap_tls: Option<EapTls>,
     /// How long a reject is delayed.
     pub reject_delay: Duration,
-    /// For each shard, how often each rule decided.
-    pub rule_hits: Vec<Box<[Counter]>>,
+    /// How often each set and rule decided.
+    pub hits: Hits,
+    /// The ACLs that clients can fetch.
+    pub downloads: Downloads,
 }
 
 impl Snapshot {

@@ -40,6 +40,9 @@ impl State {
             let cell = if admitted.is_signed { &cells.signed } else { &cells.unsigned };
             cell.increment_own();
         }
+        if self.download(pass, admitted, now, out) {
+            return;
+        }
         if pass.packet.has(kind::EAP_MESSAGE) {
             return self.converse(pass, now, out);
         }
@@ -247,12 +250,7 @@ impl State {
         if let Some(histogram) = self.cells.decisions.get(at) {
             histogram.observe_own(now.mono.since(pass.arrived.mono));
         }
-        let hits = pass.snapshot.rule_hits.get(usize::from(self.shard));
-        if let (Some(hits), Some(rule)) = (hits, decision.rule)
-            && let Some(cell) = hits.get(rule.0 as usize)
-        {
-            cell.increment_own();
-        }
+        pass.snapshot.hits.count(self.shard, decision);
     }
 }
 

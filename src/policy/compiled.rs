@@ -3,7 +3,10 @@
 //! Owns the order of things: sets by rank, in a set its own exceptions, everybody's exceptions, its rules, its default.
 //! It is immutable and shared by all shards; a reload makes a new one.
 
+use std::sync::Arc;
+
 use super::{
+    acl::Download,
     arena::Arena,
     case::Case,
     catalogue::Fact,
@@ -148,6 +151,12 @@ impl Policy {
     #[must_use]
     pub fn reply(&self, result: ResultIndex, vendor: VendorIndex) -> Option<&ReplyPlan> {
         self.plans.plans.get(result.0 as usize)?.get(vendor.0 as usize)?.as_ref()
+    }
+
+    /// The ACLs that clients can be told to fetch.
+    pub fn downloads(&self) -> impl Iterator<Item = &Arc<Download>> {
+        let plans = self.plans.plans.iter().flatten().flatten();
+        plans.flat_map(|plan| plan.downloads())
     }
 
     /// What that reply carries, for the decision log: a JSON object.

@@ -36,6 +36,16 @@ pub enum Access {
 }
 
 impl Access {
+    /// What it would have been, for rules that only watch.
+    #[must_use]
+    pub const fn would(self) -> &'static str {
+        match self {
+            Self::Accept => "would-accept",
+            Self::Reject => "would-reject",
+            Self::Ignore => "would-ignore",
+        }
+    }
+
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Accept, Self::Reject, Self::Ignore];
 

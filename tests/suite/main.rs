@@ -6,6 +6,7 @@
 )]
 
 mod debian_dictionaries;
+mod download;
 mod eap;
 mod eap_hostile;
 mod eap_keys;

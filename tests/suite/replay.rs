@@ -196,3 +196,22 @@ fn a_real_log_replayed_against_the_same_policy_shows_no_change() {
     assert_eq!(unseen, Vec::<&str>::new(), "each rule was met\n{text}");
     assert!(text.contains(r#""monitored":[{"rule":"Watched","verdict":"reject","profiles":["deny"]}]"#), "{text}");
 }
+
+#[test]
+fn each_decision_is_counted_where_it_was_made_and_watchers_where_they_would_have_been() {
+    let setting =
+        Setting { policy: POLICY, client: |client| client.mac_from = MacFrom::UserName, ..Setting::default() };
+    let mut world = World::with(setting);
+    live_a_day(&mut world);
+    let snapshot = world.shared.load_full();
+    let hits: std::collections::BTreeMap<[&str; 3], u64> = snapshot.hits.lines(&snapshot.policy).collect();
+    assert_eq!(hits.len(), snapshot.hits.lines(&snapshot.policy).count(), "no line stands there twice");
+    let of = |set: &str, rule: &str, verdict: &str| hits.get(&[set, rule, verdict]).copied();
+    assert_eq!(of("Wired", "Watched", "would-reject"), Some(13));
+    assert_eq!(of("Wired", "Not compliant", "accept"), Some(1));
+    assert_eq!(of("Wired", "No address, no name", "ignore"), Some(1));
+    assert_eq!(of("Wired", "", "accept"), Some(2), "the default");
+    assert_eq!(of("Wired", "", "method-not-allowed"), Some(0));
+    assert_eq!(of("", "", "no-rule-matched"), Some(1), "no set was chosen");
+    assert_eq!(snapshot.hits.total(&snapshot.policy), 14);
+}

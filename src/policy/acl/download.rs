@@ -20,8 +20,10 @@ const EVENT_PAIR: &[u8] = b"aaa:event=acl-download";
 /// A name with it changes exactly when the rules change, so that clients fetch an ACL again only then, and a policy
 /// that is rolled back finds the old ACL still in their memory.
 #[must_use]
-pub fn content_hash(rules: &[Rule]) -> String {
-    digest::of_lines(rules.iter().map(|rule| &*rule.text))
+pub fn content_hash(family: Family, rules: &[Rule]) -> String {
+    // The names of both families begin alike, and the same lines can stand in both.
+    let mark = (family == Family::Ipv6).then_some("ipv6");
+    digest::of_lines(mark.into_iter().chain(rules.iter().map(|rule| &*rule.text)))
 }
 
 /// One family of an ACL, ready to be fetched.
@@ -218,8 +220,8 @@ mod tests {
         };
         let rules: Vec<Rule> = text.lines().map(rule).collect();
         // printf 'permit udp any any eq 53\npermit ip any any' | sha256sum
-        assert_eq!(content_hash(&rules), "6a0079e5");
-        assert_ne!(content_hash(&rules[..1]), content_hash(&rules));
+        assert_eq!(content_hash(Family::Ipv4, &rules), "6a0079e5");
+        assert_ne!(content_hash(Family::Ipv4, &rules[..1]), content_hash(Family::Ipv4, &rules));
     }
 
     #[test]

@@ -8,6 +8,6 @@ mod parse;
 mod rule;
 mod words;
 
-pub use download::Download;
+pub use download::{Download, DownloadError, DownloadRequest, Downloads, recognise};
 pub use list::{Acl, Acls};
 pub use rule::{Action, Address, End, Extra, Family, Icmp, Ports, Protocol, Rule};

@@ -69,6 +69,7 @@ mod tests {
             vlan = "A-NAME-LONGER-THAN-WHAT-IOS-TAKES-FOR-ONE"
             tagged-vlans = [30]
             acl = ["corp", "crop"]
+            acl-form = "inline"
             redirect = { url = "https://portal.example/" }
             role = "staff"
             [acl.corp]

@@ -234,7 +234,7 @@ fn by_download(render: &mut Render<'_>, form: &DownloadForm, acls: &Acls) -> Vec
     for family in Family::ALL {
         let rules = acl.rules(family);
         let (false, Some(templates)) = (rules.is_empty(), form.templates(family)) else { continue };
-        let hash = content_hash(rules);
+        let hash = content_hash(family, rules);
         let mut full_name = String::new();
         let written = templates.name.write(&mut full_name, |key, out| {
             out.push_str(if key == "hash" { &hash } else { &acl.name });

@@ -21,15 +21,16 @@ use radmit::{
         action::{Datagram, Outbox, Peer, Port, Route},
         client::{Client, Clients, EapOptions, MabPassword, MacFrom, MessageAuthenticatorMode, Network},
         event::{Event, EventSink},
+        hits::Hits,
         machine::Machine as _,
         snapshot::{EapTls, IdentifierKind, MdmServer, Snapshot},
         work::{Done, Workers},
     },
     metrics::{
-        cell::Counter,
         engine::{ClientCells, ShardCells},
         mdm::ServerCells,
     },
+    policy::acl::Downloads,
     radius::{code::Code, kind, packet::Packet, request::RequestBuffer, request::verify_reply, secret::Secret},
 };
 
@@ -119,6 +120,7 @@ impl EventSink for ToyEvents {
 /// What a test may set before the world begins.
 pub(crate) struct Setting {
     pub(crate) policy: &'static str,
+    pub(crate) vendor: &'static str,
     pub(crate) client: fn(&mut Client),
     pub(crate) eap_tls: Option<EapTls>,
     pub(crate) workers: Option<Arc<dyn Workers>>,
@@ -133,6 +135,7 @@ impl Default for Setting {
     fn default() -> Self {
         Self {
             policy: POLICY,
+            vendor: "generic",
             client: |_| {},
             eap_tls: None,
             workers: None,
@@ -357,8 +360,8 @@ fn snapshot(
         index: 0,
         name: "switches".into(),
         secret: Secret::new(SECRET.into()).unwrap(),
-        vendor: policy.vendor("generic").unwrap(),
-        vendor_name: "generic".into(),
+        vendor: policy.vendor(setting.vendor).unwrap(),
+        vendor_name: setting.vendor.into(),
         groups: Box::default(),
         message_authenticator: MessageAuthenticatorMode::Require,
         trust_authorize_only: false,
@@ -394,13 +397,23 @@ fn snapshot(
         clients: Clients::new(vec![(client, vec![Network::parse("127.0.0.0/8").unwrap()])]),
         dictionary: Arc::clone(&DICTIONARY),
         servers_of_sets: policy.sets().iter().map(|_| (0..servers.len()).collect()).collect(),
-        rule_hits: vec![policy.rules().iter().map(|_| Counter::default()).collect()],
+        hits: Hits::new(&policy, 1),
+        downloads: Downloads::new(policy.downloads().map(Arc::clone)),
         policy,
         servers,
         zone: jiff::tz::TimeZone::UTC,
         eap_tls: setting.eap_tls.clone(),
         reject_delay: setting.reject_delay,
     }
+}
+
+/// Swaps the policy, as a reload would.
+pub(crate) fn swap_policy(world: &mut World, policy: &'static str) {
+    world.setting.policy = policy;
+    let mut new = snapshot(&world.setting, &world.directory, &world.mdm, &|_| {});
+    let old = world.shared.load_full();
+    new.downloads = std::mem::take(&mut new.downloads).after(&old.downloads, world.now.mono, Duration::from_secs(3600));
+    world.shared.store(Arc::new(new));
 }
 
 /// The Intune id that the toy world gives the device with this MAC.

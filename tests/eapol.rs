@@ -86,6 +86,10 @@ impl Lab {
 
     fn serve(&self, more: &str) -> Server {
         self.configure(more);
+        self.serve_as_configured()
+    }
+
+    fn serve_as_configured(&self) -> Server {
         let radmit = Radmit::start(&["serve", "-c", &self.folder.config()]);
         let address = auth_address(&radmit);
         let port = address.rsplit(':').next().unwrap().to_owned();
@@ -178,6 +182,28 @@ fn both_versions_with_both_kinds_of_keys_end_with_the_same_keys_on_both_sides() 
             assert_has(&line, &[&format!(r#""tls":"{version}""#), r#""device-id-source":"certificate-san""#]);
         }
         assert_eq!(server.radmit.stop(), Some(0));
+    }
+}
+
+#[test]
+fn the_kinds_of_both_sides_keys_may_differ() {
+    let labs = [Lab::new("eapol-mixed-ecdsa", &["--key", "ecdsa"]), Lab::new("eapol-mixed-rsa", &["--key", "rsa"])];
+    for (ours, theirs) in [(&labs[0], &labs[1]), (&labs[1], &labs[0])] {
+        let path = |name: &str| theirs.path(name).to_string_lossy().into_owned();
+        ours.configure("");
+        let text = fs::read_to_string(ours.folder.config()).unwrap();
+        let text = ["client-ca.pem", "client-ca.crl"]
+            .iter()
+            .fold(text, |text, name| text.replace(&format!("pki/{name}"), &path(name)));
+        ours.folder.write("radmit.toml", &text);
+        let server = ours.serve_as_configured();
+        let ca = format!("\"{}\"", ours.path("ca.pem").display());
+        for (version, phase1) in VERSIONS {
+            let phase1 = format!("\"{phase1}\"");
+            let device = theirs.device("LT-0042", &[("ca_cert", &ca), ("phase1", &phase1)]);
+            server.talk(&device, &[]).assert_success();
+            assert_has(&server.decision(), &[r#""verdict":"accept""#, &format!(r#""tls":"{version}""#)]);
+        }
     }
 }
 

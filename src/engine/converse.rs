@@ -203,6 +203,7 @@ impl State {
             // The device has begun anew meanwhile: this answer would only confuse it.
             None => {
                 self.duplicates.forget(pass.ticket);
+                self.count_drop(Some(pass.client), DropReason::Duplicate);
                 self.update_inflight();
             }
         }

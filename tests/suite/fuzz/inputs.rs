@@ -93,6 +93,11 @@ pub(crate) fn engine_steps() -> Vec<Vec<u8>> {
         let answered =
             [&request(9, kind)[..], &[7, 0, kind, 0, 10, 9], &request(10, kind), &[8, 0, 5, 1, 10, 11]].concat();
         seeds.push([&[kind][..], &answered.repeat(3)].concat());
+        // A device that is known or not begins a conversation, answers, and is repeated.
+        let eap = |identifier: u8, which: u8| [0, kind, 4, identifier, 0, 0, which];
+        let learnt = [12, kind, kind];
+        let talk = [&learnt[..], &eap(1, 6), &eap(2, 0), &[5, 0, 0], &eap(3, 4), &[10, 3, 7, 0, 0, 1, 10, 7]].concat();
+        seeds.push([&[kind][..], &talk.repeat(2)].concat());
         let mut chance = Chance::new(kind.into());
         seeds.push((0..400).map(|_| octet(&mut chance)).collect());
     }

@@ -557,3 +557,15 @@ fn an_acl_is_fetched_by_the_name_that_the_accept_tells() {
         demo.radmit.wait_for(&format!("\"reason\":\"{reason}\""));
     }
 }
+
+#[test]
+fn check_prints_the_schemas_that_editors_use() {
+    let schema = |arguments: &[&str]| -> serde_json::Value {
+        let output = Command::new(env!("CARGO_BIN_EXE_radmit")).arg("check").args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let both = schema(&["--schema"]);
+    assert_eq!(both["policy"], schema(&["--schema=policy"]));
+    assert_eq!(both["radmit"]["title"], "The configuration of radmit");
+}

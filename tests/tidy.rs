@@ -253,7 +253,13 @@ fn generated() -> Vec<(&'static str, String)> {
     vec![
         ("src/config/README.md", radmit::config::reference::markdown()),
         ("src/metrics/README.md", radmit::metrics::list::markdown()),
+        ("policies/schema/policy.json", pretty(&radmit::policy::schema::schema())),
+        ("policies/schema/radmit.json", pretty(&radmit::config::schema::schema())),
     ]
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    serde_json::to_string_pretty(value).expect("a value of JSON can be written") + "\n"
 }
 
 fn root() -> &'static Path {

@@ -5,8 +5,12 @@
 use std::{process::ExitCode, sync::Arc};
 
 use crate::{
-    config::files::{Files, SystemFiles},
+    config::{
+        files::{Files, SystemFiles},
+        schema::schema as radmit_schema,
+    },
     daemon::load::load,
+    policy::schema::schema as policy_schema,
     problem::{Problem, Problems, Severity},
 };
 
@@ -26,6 +30,32 @@ pub struct Arguments {
     /// Also print hints, such as accept rules that a made-up MAC address could match
     #[arg(long)]
     pedantic: bool,
+    /// Instead: print the JSON Schema of the files, of one kind or of both
+    #[arg(long, value_enum, value_name = "FILES", num_args = 0..=1, require_equals = true, default_missing_value = "both")]
+    schema: Option<Schema>,
+}
+
+/// Whose schema is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Schema {
+    /// `policies/*.toml`.
+    Policy,
+    /// `radmit.toml` and `conf.d/*.toml`.
+    Radmit,
+    /// Both, under these two names.
+    Both,
+}
+
+impl Schema {
+    fn print(self) {
+        let (policy, radmit) = (policy_schema(), radmit_schema());
+        let shown = match self {
+            Self::Policy => policy,
+            Self::Radmit => radmit,
+            Self::Both => serde_json::json!({ "policy": policy, "radmit": radmit }),
+        };
+        output::line(serde_json::to_string_pretty(&shown).unwrap_or_default());
+    }
 }
 
 /// How something is printed.
@@ -40,6 +70,10 @@ pub enum Format {
 /// Runs it.
 #[must_use]
 pub fn run(arguments: &Arguments) -> ExitCode {
+    if let Some(schema) = arguments.schema {
+        schema.print();
+        return ExitCode::SUCCESS;
+    }
     let mut problems = Problems::new();
     let files: Arc<dyn Files> = Arc::new(SystemFiles);
     let loaded = load(arguments.config.config.as_deref(), &files, &mut problems);

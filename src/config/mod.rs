@@ -12,6 +12,7 @@
 //! | `server`, `client`, `mdm`, `eap`, `output` | one section each |
 //! | `contradiction` | what is wrong only between sections |
 //! | [`mod@reference`] | every key with default and meaning |
+//! | [`schema`] | the same for editors |
 
 mod client;
 pub mod configuration;
@@ -22,6 +23,7 @@ pub mod files;
 mod mdm;
 mod output;
 pub mod reference;
+pub mod schema;
 mod secret;
 mod section;
 mod server;

@@ -36,6 +36,7 @@ pub mod reply_plan;
 pub mod request;
 pub mod rule;
 pub mod sample;
+pub mod schema;
 pub mod subject;
 pub mod template;
 pub mod text_place;

@@ -21,6 +21,7 @@ mod mdm;
 mod radius_oracle;
 mod radius_vectors;
 mod replay;
+mod schema;
 mod sim;
 mod simulation;
 mod store;

@@ -64,7 +64,13 @@ impl Stamp {
 
 fn member(line: &mut Line<'_>, name: &str, text: &str) {
     line.name(name);
-    line.text(text.as_bytes());
+    line.string(text);
+}
+
+fn optional_text(line: &mut Line<'_>, name: &str, text: Option<&str>) {
+    if let Some(text) = text {
+        member(line, name, text);
+    }
 }
 
 fn optional(line: &mut Line<'_>, name: &str, octets: Option<&[u8]>) {
@@ -77,7 +83,7 @@ fn optional(line: &mut Line<'_>, name: &str, octets: Option<&[u8]>) {
 fn write_decision(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
     member(line, "client", event.client);
     line.name("nas-ip");
-    line.shown(event.nas_ip);
+    line.address(event.nas_ip);
     optional(line, "nas-identifier", event.nas_identifier);
     optional(line, "nas-port", event.nas_port);
     line.name("packet-id");
@@ -92,7 +98,7 @@ fn write_decision(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
         line.name("device-id");
         line.grouped_hex(&id.octets(), LOWER, &[4, 6, 8, 10]);
     }
-    optional(line, "device-id-source", event.device_id_source.map(str::as_bytes));
+    optional_text(line, "device-id-source", event.device_id_source);
     if let Some(certificate) = &event.certificate {
         write_certificate(line, certificate);
     }
@@ -102,13 +108,13 @@ fn write_decision(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
     if let Some(mdm) = &event.mdm {
         write_mdm(line, mdm);
     }
-    optional(line, "policy-set", event.policy_set.map(str::as_bytes));
-    optional(line, "rule", event.rule.map(str::as_bytes));
+    optional_text(line, "policy-set", event.policy_set);
+    optional_text(line, "rule", event.rule);
     texts(line, "profiles", event.profiles.iter().map(|profile| &**profile));
     write_monitored(line, event);
     member(line, "verdict", event.verdict);
     member(line, "reason", event.reason);
-    optional(line, "detail", event.detail.map(str::as_bytes));
+    optional_text(line, "detail", event.detail);
     line.name("reply");
     line.json(if event.reply_json.is_empty() { "{}" } else { event.reply_json });
     if let Some(session) = event.session {
@@ -185,8 +191,8 @@ fn write_facts(line: &mut Line<'_>, judged: &JudgedFacts<'_>) {
 fn write_certificate(line: &mut Line<'_>, certificate: &CertificateFacts<'_>) {
     line.name("certificate");
     line.open(b"{");
-    optional(line, "subject-cn", certificate.subject_cn.map(str::as_bytes));
-    optional(line, "issuer-cn", certificate.issuer_cn.map(str::as_bytes));
+    optional_text(line, "subject-cn", certificate.subject_cn);
+    optional_text(line, "issuer-cn", certificate.issuer_cn);
     member(line, "serial", certificate.serial);
     for (name, list) in [("san-uri", certificate.san_uri), ("san-dns", certificate.san_dns)] {
         if !list.is_empty() {
@@ -214,10 +220,10 @@ fn write_dialogue(line: &mut Line<'_>, dialogue: &DialogueEvent) {
 fn write_mdm(line: &mut Line<'_>, mdm: &MdmEvent<'_>) {
     line.name("mdm");
     line.open(b"{");
-    optional(line, "server", mdm.server.map(str::as_bytes));
+    optional_text(line, "server", mdm.server);
     member(line, "lookup", mdm.lookup);
-    optional(line, "compliance", mdm.compliance.map(str::as_bytes));
-    optional(line, "source", mdm.source.map(str::as_bytes));
+    optional_text(line, "compliance", mdm.compliance);
+    optional_text(line, "source", mdm.source);
     if let Some(age) = mdm.age {
         line.name("age-ms");
         line.number(millis(age));
@@ -230,16 +236,16 @@ fn write_mdm(line: &mut Line<'_>, mdm: &MdmEvent<'_>) {
 fn texts<'t>(line: &mut Line<'_>, name: &str, texts: impl Iterator<Item = &'t str>) {
     line.name(name);
     line.open(b"[");
-    texts.for_each(|text| line.text(text.as_bytes()));
+    texts.for_each(|text| line.string(text));
     line.close(b"]");
 }
 
 fn write_drops(line: &mut Line<'_>, event: &DropEvent<'_>) {
     member(line, "reason", event.reason.label());
-    optional(line, "detail", event.detail.map(str::as_bytes));
-    optional(line, "client", event.client.map(str::as_bytes));
+    optional_text(line, "detail", event.detail);
+    optional_text(line, "client", event.client);
     line.name("peer");
-    line.shown(event.peer);
+    line.address(event.peer);
     if let Some(address) = event.nas_ip {
         line.name("nas-ip");
         line.shown(address);
@@ -252,7 +258,7 @@ fn write_drops(line: &mut Line<'_>, event: &DropEvent<'_>) {
 fn write_accounting(line: &mut Line<'_>, event: &AccountingEvent<'_>) {
     member(line, "client", event.client);
     line.name("peer");
-    line.shown(event.peer);
+    line.address(event.peer);
     line.name("attributes");
     line.open(b"{");
     attributes::all(line, event.dictionary, &event.request);

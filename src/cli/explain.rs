@@ -33,7 +33,7 @@ use crate::{
         admit::Admitted,
         authenticate::{Authenticated, authenticate},
         client::Client,
-        decide::Case,
+        decide::{Case, RequestPlace},
         event::RejectReason,
         identity::{DeviceIds, IdSource, Identity, medium_of},
         snapshot::Snapshot,
@@ -363,7 +363,9 @@ impl Inquiry<'_> {
         };
         // The clock of the lookup is later than the request's: ages would be negative.
         let now = clock::now();
-        let case = Case { now, snapshot, packet, peer, client: self.client, identity: &self.identity, evidence: None };
+        let place = RequestPlace::of(&packet);
+        let case =
+            Case { now, snapshot, packet, peer, place, client: self.client, identity: &self.identity, evidence: None };
         let found = case.facts(&known);
         let facts = Facts { identity: found.identity, mdm: found.mdm, ..facts };
         let explanation = Explanation::of(snapshot, &facts, Some(self.client), asked);

@@ -31,6 +31,7 @@ use crate::{
 use super::{
     action::Outbox,
     authenticate::eap_md5_device,
+    decide::RequestPlace,
     dialogue::{Dialogue, Settled, Talk, detail_of, identity_by_certificate, owner_of, station_of},
     event::{DropReason, RejectReason},
     identity::{DeviceIds, Identity, integer, medium_of},
@@ -113,7 +114,8 @@ impl State {
         let Work { octets, peer, client, snapshot, arrived, ticket, talk, .. } = work;
         // It was checked when it came, and the octets are the same.
         let Ok(packet) = Packet::parse(&octets) else { return };
-        let pass = Pass { snapshot: &snapshot, client: &client, packet, peer, ticket, arrived };
+        let place = RequestPlace::of(&packet);
+        let pass = Pass { snapshot: &snapshot, client: &client, packet, peer, ticket, arrived, place };
         if let Some(step) = step {
             return self.stride(pass, talk, step, now, out);
         }

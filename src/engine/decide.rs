@@ -8,7 +8,7 @@ use crate::{
     eap::tls::evidence::Evidence,
     policy::{
         decision::{Decision, SetIndex},
-        facts::{self, ClientFacts, Facts, IdentityFacts, Lookup, MdmFacts, Method, SessionFacts},
+        facts::{self, ClientFacts, Facts, IdentityFacts, Lookup, MdmFacts, Method, NasPort, SessionFacts},
         request,
     },
     radius::packet::Packet,
@@ -23,6 +23,23 @@ use super::{
     snapshot::Snapshot,
 };
 
+/// The network's name and the client's port, read from the request once.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestPlace<'a> {
+    /// The name of the wireless network.
+    pub ssid: Option<&'a [u8]>,
+    /// The port.
+    pub nas_port: Option<NasPort<'a>>,
+}
+
+impl<'a> RequestPlace<'a> {
+    /// Reads them.
+    #[must_use]
+    pub fn of(packet: &Packet<'a>) -> Self {
+        Self { ssid: request::ssid(packet), nas_port: request::nas_port(packet) }
+    }
+}
+
 /// One request on its way through policy.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
@@ -36,6 +53,8 @@ pub struct Case<'a> {
     pub peer: Peer,
     /// The client.
     pub client: &'a Client,
+    /// Where the device is connected.
+    pub place: RequestPlace<'a>,
     /// Who the device is.
     pub identity: &'a Identity,
     /// Its verified certificate.
@@ -72,8 +91,8 @@ impl<'a> Case<'a> {
             session: SessionFacts {
                 method: self.identity.method,
                 medium: self.identity.medium.map(medium_fact),
-                ssid: request::ssid(&self.packet),
-                nas_port: request::nas_port(&self.packet),
+                ssid: self.place.ssid,
+                nas_port: self.place.nas_port,
             },
             identity: self.identity_facts(known),
             certificate: self.evidence.map(|evidence| certificate_facts(evidence, self.now.wall)),

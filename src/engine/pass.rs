@@ -9,7 +9,7 @@ use crate::{clock::Now, eap::tls::evidence::Evidence, policy::decision::SetIndex
 use super::{
     action::Peer,
     client::Client,
-    decide::Case,
+    decide::{Case, RequestPlace},
     dialogue::Talk,
     duplicate::Ticket,
     identity::Identity,
@@ -28,6 +28,8 @@ pub(super) struct Pass<'a> {
     pub(super) peer: Peer,
     pub(super) ticket: Ticket,
     pub(super) arrived: Now,
+    /// What the request says about the port and the network: policy is asked more than once.
+    pub(super) place: RequestPlace<'a>,
 }
 
 impl<'a> Pass<'a> {
@@ -35,8 +37,8 @@ impl<'a> Pass<'a> {
     where
         'a: 'i,
     {
-        let Self { snapshot, packet, peer, client, .. } = *self;
-        Case { now, snapshot, packet, peer, client, identity, evidence }
+        let Self { snapshot, packet, peer, client, place, .. } = *self;
+        Case { now, snapshot, packet, peer, client, place, identity, evidence }
     }
 
     pub(super) fn draft<'e>(&self, eap: EapPart<'e>) -> Draft<'e>

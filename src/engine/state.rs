@@ -20,6 +20,7 @@ use super::{
     admit::{Refused, admit, check_lengths},
     chance::Chance,
     client::Client,
+    decide::RequestPlace,
     delayed::{Delayed, DelayedRejects},
     dialogue::Dialogues,
     drops::{DropLog, Dropped},
@@ -126,7 +127,8 @@ impl State {
             self.duplicates.forget(ticket);
             return Err(DropReason::Overload.into());
         }
-        let pass = Pass { snapshot, client, packet, peer: datagram.peer, ticket, arrived: now };
+        let place = RequestPlace::of(&packet);
+        let pass = Pass { snapshot, client, packet, peer: datagram.peer, ticket, arrived: now, place };
         if packet.code() == Code::ACCOUNTING_REQUEST {
             return self.account(pass, now, out);
         }

@@ -21,6 +21,7 @@ use super::{
     admit::Admitted,
     authenticate::{Authenticated, authenticate},
     client::MessageAuthenticatorMode,
+    decide::RequestPlace,
     dialogue::Talk,
     event::{DropReason, RejectReason},
     identity::Identity,
@@ -74,7 +75,8 @@ impl State {
         let Parked { octets, peer, client, snapshot, arrived, ticket, identity, talk, set, pursuit } = parked;
         // It was checked when it came, and the octets are the same.
         let Ok(packet) = Packet::parse(&octets) else { return };
-        let pass = Pass { snapshot: &snapshot, client: &client, packet, peer, ticket, arrived };
+        let place = RequestPlace::of(&packet);
+        let pass = Pass { snapshot: &snapshot, client: &client, packet, peer, ticket, arrived, place };
         self.pursue(pass, &identity, talk, set, pursuit, now, out);
     }
 

@@ -10,8 +10,9 @@ use radmit::{
     clock::{Now, Wall},
     device::{
         directory::{Capacity, Directory, Told},
-        identifier::{EntraId, Guid, IntuneId},
+        identifier::{EntraId, Guid, IntuneId, MacAddress},
         record::{Compliance, DeviceDetails, DeviceRecord, Origin},
+        text::SharedText,
     },
     engine::chance::Chance,
 };
@@ -40,6 +41,13 @@ pub(crate) fn entra_id(number: u64) -> EntraId {
     EntraId(guid(number.wrapping_mul(2).wrapping_add(1)))
 }
 
+/// The wired address of a device; every second one has such an adapter.
+fn ethernet_mac(number: u64) -> MacAddress {
+    let mut octets = nas::mac(number).octets();
+    octets[1] ^= 0x80;
+    MacAddress::new(octets)
+}
+
 fn guid(seed: u64) -> Guid {
     let mut chance = Chance::new(seed);
     let mut octets = [0; 16];
@@ -50,7 +58,7 @@ fn guid(seed: u64) -> Guid {
 
 /// The record of one device as if it had just been answered.
 pub(crate) fn record(number: u64, now: Now) -> DeviceRecord {
-    let text = |text: &str| Some(Arc::<str>::from(text));
+    let text = |text: &str| Some(SharedText::from(text));
     let pick = |from: &[&'static str]| from[usize::try_from(number % from.len() as u64).expect("it is small")];
     let details = DeviceDetails {
         owner: text("company"),
@@ -71,7 +79,7 @@ pub(crate) fn record(number: u64, now: Now) -> DeviceRecord {
         intune_id: intune_id(number),
         entra_id: Some(entra_id(number)),
         wifi_mac: Some(nas::mac(number)),
-        ethernet_mac: None,
+        ethernet_mac: number.is_multiple_of(2).then(|| ethernet_mac(number)),
         ethernet_told: true,
         managed: true,
         compliance: Compliance::Compliant,

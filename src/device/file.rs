@@ -32,6 +32,7 @@ use crate::{
 use super::{
     identifier::{EntraId, Guid, IntuneId, MacAddress},
     record::{Compliance, DeviceDetails, DeviceRecord, Origin},
+    text::SharedText,
 };
 
 /// Reads the devices of one file. What is wrong is reported; a device with an error is left out.
@@ -133,16 +134,16 @@ struct Seen {
     intune_ids: HashMap<IntuneId, Place>,
     entra_ids: HashMap<EntraId, Place>,
     macs: HashMap<MacAddress, Place>,
-    texts: HashMap<String, Arc<str>>,
+    texts: HashMap<String, SharedText>,
 }
 
 impl Seen {
-    fn shared(&mut self, text: &str) -> Arc<str> {
+    fn shared(&mut self, text: &str) -> SharedText {
         if let Some(known) = self.texts.get(text) {
-            return Arc::clone(known);
+            return known.clone();
         }
-        let shared: Arc<str> = Arc::from(text);
-        self.texts.insert(text.to_owned(), Arc::clone(&shared));
+        let shared = SharedText::from(text);
+        self.texts.insert(text.to_owned(), shared.clone());
         shared
     }
 }

@@ -6,7 +6,10 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use crate::limits;
 
-use super::record::{DeviceDetails, DeviceRecord, Origin};
+use super::{
+    record::{DeviceDetails, DeviceRecord, Origin},
+    text::SharedText,
+};
 
 /// How much of a device an answer could tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +38,7 @@ fn is_bare(details: &DeviceDetails) -> bool {
 /// Joins answers. Writers of the directory use it one at a time.
 #[derive(Default)]
 pub(super) struct Joiner {
-    texts: HashSet<Arc<str>>,
+    texts: HashSet<SharedText>,
     /// Whether the last attempt to make room for texts was in vain; not tried again before the next full list.
     texts_crowded: bool,
     blank: Arc<DeviceDetails>,
@@ -122,9 +125,9 @@ impl Joiner {
         ];
         for text in common.into_iter().flatten() {
             if let Some(known) = self.texts.get(&**text) {
-                *text = Arc::clone(known);
+                *text = known.clone();
             } else if self.make_room() {
-                self.texts.insert(Arc::clone(text));
+                self.texts.insert(text.clone());
             }
         }
         Arc::new(details)
@@ -133,7 +136,7 @@ impl Joiner {
     /// Whether one more text can be shared. Texts that no device uses any more make room.
     fn make_room(&mut self) -> bool {
         if self.texts.len() >= limits::SHARED_TEXTS_MAX && !self.texts_crowded {
-            self.texts.retain(|text| Arc::strong_count(text) > 1);
+            self.texts.retain(SharedText::is_shared);
             self.texts_crowded = self.texts.len() >= limits::SHARED_TEXTS_MAX / 8 * 7;
         }
         self.texts.len() < limits::SHARED_TEXTS_MAX

@@ -14,3 +14,4 @@ mod join;
 mod marks;
 pub mod question;
 pub mod record;
+pub mod text;

@@ -6,7 +6,10 @@ use std::{sync::Arc, time::Duration};
 
 use crate::clock::{Mono, Now, Wall};
 
-use super::identifier::{EntraId, IntuneId, MacAddress};
+use super::{
+    identifier::{EntraId, IntuneId, MacAddress},
+    text::SharedText,
+};
 
 /// One managed device as it was last answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,19 +54,19 @@ impl DeviceRecord {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceDetails {
     /// `company`, `personal` or `unknown`.
-    pub owner: Option<Arc<str>>,
+    pub owner: Option<SharedText>,
     /// `Windows`, `iOS`, `macOS`, `Android`, …
-    pub os: Option<Arc<str>>,
+    pub os: Option<SharedText>,
     /// Dotted numbers.
-    pub os_version: Option<Arc<str>>,
+    pub os_version: Option<SharedText>,
     /// Whether its disk is encrypted.
     pub encrypted: Option<bool>,
     /// Whether it is jail-broken or rooted; Intune's `Unknown` is none.
     pub jailbroken: Option<bool>,
     /// The manufacturer.
-    pub manufacturer: Option<Arc<str>>,
+    pub manufacturer: Option<SharedText>,
     /// The model.
-    pub model: Option<Arc<str>>,
+    pub model: Option<SharedText>,
     /// The serial number.
     pub serial: Option<Box<str>>,
     /// The device's name.
@@ -71,11 +74,11 @@ pub struct DeviceDetails {
     /// The primary user's principal name.
     pub user: Option<Box<str>>,
     /// `mdm`, `easMdm`, `configurationManagerClient`, …
-    pub management_agent: Option<Arc<str>>,
+    pub management_agent: Option<SharedText>,
     /// When the device last spoke to Intune.
     pub last_check_in: Option<Wall>,
     /// What a threat defence partner reported: `secured`, `lowSeverity`, …
-    pub threat: Option<Arc<str>>,
+    pub threat: Option<SharedText>,
 }
 
 /// Intune's compliance states. New states that Microsoft adds parse as `Unknown` and are never compliant.

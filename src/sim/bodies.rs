@@ -13,6 +13,7 @@ use crate::{
         file::FileDevice,
         identifier::{IntuneId, MacAddress},
         record::Compliance,
+        text::SharedText,
     },
 };
 
@@ -223,7 +224,7 @@ pub(super) const PROPERTIES: [&str; 35] = [
 /// The value of one property; none if there is no such property.
 pub(super) fn property(name: &str, device: &FileDevice, view: View) -> Option<Value> {
     let details = &device.details;
-    let text = |text: &Option<std::sync::Arc<str>>| Value::from(text.as_deref().unwrap_or(""));
+    let text = |text: &Option<SharedText>| Value::from(text.as_deref().unwrap_or(""));
     let own = |text: &Option<Box<str>>| Value::from(text.as_deref().unwrap_or(""));
     let value = match name {
         "id" => device.intune_id.to_string().into(),

@@ -5,7 +5,6 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
-    sync::Arc,
     time::Duration,
 };
 
@@ -15,6 +14,7 @@ use crate::{
         file::{CheckIn, FileDevice},
         identifier::{EntraId, Guid, IntuneId, MacAddress},
         record::{Compliance, DeviceDetails},
+        text::SharedText,
     },
     limits,
 };
@@ -79,19 +79,19 @@ impl Fleet {
             managed: true,
             compliance,
             details: DeviceDetails {
-                owner: Some(Arc::from("company")),
-                os: Some(Arc::from("Windows")),
-                os_version: Some(Arc::from("10.0.26100.2314")),
+                owner: Some(SharedText::from("company")),
+                os: Some(SharedText::from("Windows")),
+                os_version: Some(SharedText::from("10.0.26100.2314")),
                 encrypted: Some(true),
                 jailbroken: None,
-                manufacturer: Some(Arc::from("Contoso")),
-                model: Some(Arc::from("Model 14")),
+                manufacturer: Some(SharedText::from("Contoso")),
+                model: Some(SharedText::from("Model 14")),
                 serial: Some(format!("SN00004{}", last + 1).into()),
                 device_name: Some(format!("LT-004{}", last + 1).into()),
                 user: Some(user.into()),
-                management_agent: Some(Arc::from("mdm")),
+                management_agent: Some(SharedText::from("mdm")),
                 last_check_in: None,
-                threat: Some(Arc::from("unknown")),
+                threat: Some(SharedText::from("unknown")),
             },
             last_check_in: Some(CheckIn::Ago(Duration::from_secs(2 * 3600))),
         };

@@ -3,13 +3,14 @@
 //! Owns what the nth device looks like. It keeps no rows: a fleet of a million costs no memory, and every id leads back
 //! to its row by arithmetic. Changes to single devices are kept by the fleet.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use crate::{
     device::{
         file::{CheckIn, FileDevice},
         identifier::{EntraId, Guid, IntuneId, MacAddress},
         record::{Compliance, DeviceDetails},
+        text::SharedText,
     },
     limits,
 };
@@ -38,19 +39,19 @@ impl Generated {
         let kind = self.kind(row);
         let encrypted = self.draw(row, 4) % 100 < 93;
         let details = DeviceDetails {
-            owner: Some(Arc::from(if self.draw(row, 5) % 100 < kind.personal { "personal" } else { "company" })),
-            os: Some(Arc::from(kind.os)),
-            os_version: Some(Arc::from(pick(kind.versions, self.draw(row, 6)))),
+            owner: Some(SharedText::from(if self.draw(row, 5) % 100 < kind.personal { "personal" } else { "company" })),
+            os: Some(SharedText::from(kind.os)),
+            os_version: Some(SharedText::from(pick(kind.versions, self.draw(row, 6)))),
             encrypted: Some(encrypted),
             jailbroken: (kind.os != "Windows").then_some(self.draw(row, 7).is_multiple_of(500)),
-            manufacturer: Some(Arc::from(kind.manufacturer)),
-            model: Some(Arc::from(pick(kind.models, self.draw(row, 8)))),
+            manufacturer: Some(SharedText::from(kind.manufacturer)),
+            model: Some(SharedText::from(pick(kind.models, self.draw(row, 8)))),
             serial: Some(format!("{SERIAL}{row:07}").into()),
             device_name: Some(format!("{NAME}{row:07}").into()),
             user: Some(format!("user{row:07}@example.test").into()),
-            management_agent: Some(Arc::from("mdm")),
+            management_agent: Some(SharedText::from("mdm")),
             last_check_in: None,
-            threat: Some(Arc::from("unknown")),
+            threat: Some(SharedText::from("unknown")),
         };
         FileDevice {
             intune_id: IntuneId(self.guid(row, INTUNE)),

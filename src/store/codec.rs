@@ -15,6 +15,7 @@ use crate::{
     device::{
         identifier::{EntraId, Guid, IntuneId, MacAddress},
         record::{Compliance, DeviceDetails, DeviceRecord, Origin},
+        text::SharedText,
     },
     limits,
 };
@@ -202,8 +203,8 @@ fn write_text(text: Option<&str>, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
-fn read_shared(from: &mut &[u8]) -> Result<Option<Arc<str>>, Torn> {
-    Ok(read_text(from)?.map(Arc::from))
+fn read_shared(from: &mut &[u8]) -> Result<Option<SharedText>, Torn> {
+    Ok(read_text(from)?.map(SharedText::from))
 }
 
 fn read_text<'a>(from: &mut &'a [u8]) -> Result<Option<&'a str>, Torn> {
@@ -258,19 +259,19 @@ mod tests {
                 managed: flags.1,
                 compliance: Compliance::ALL[state],
                 details: Arc::new(DeviceDetails {
-                    owner: word().map(Arc::from),
-                    os: word().map(Arc::from),
-                    os_version: word().map(Arc::from),
+                    owner: word().map(SharedText::from),
+                    os: word().map(SharedText::from),
+                    os_version: word().map(SharedText::from),
                     encrypted: flags.2,
                     jailbroken: flags.3,
-                    manufacturer: word().map(Arc::from),
-                    model: word().map(Arc::from),
+                    manufacturer: word().map(SharedText::from),
+                    model: word().map(SharedText::from),
                     serial: word().map(Box::from),
                     device_name: word().map(Box::from),
                     user: word().map(Box::from),
-                    management_agent: word().map(Arc::from),
+                    management_agent: word().map(SharedText::from),
                     last_check_in: check_in.map(Wall::from_micros),
-                    threat: word().map(Arc::from),
+                    threat: word().map(SharedText::from),
                 }),
                 answered_at: now().mono.minus(Duration::from_micros(age_micros)),
                 origin: if flags.4 { Origin::Sync } else { Origin::Lookup },

@@ -314,7 +314,7 @@ fn texts_that_devices_have_in_common_are_kept_once() {
     }
     let model = |number| directory.find(intune(number)).and_then(|record| record.details.model.clone());
     let (one, other) = (model(1).expect("it has one"), model(2).expect("it has one"));
-    assert!(Arc::ptr_eq(&one, &other));
+    assert!(one.is_same(&other));
 }
 
 #[test]

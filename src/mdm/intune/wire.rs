@@ -15,6 +15,7 @@ use crate::{
     device::{
         identifier::{EntraId, Guid, IntuneId, MacAddress},
         record::{Compliance, DeviceDetails, DeviceRecord, Origin},
+        text::SharedText,
     },
     limits,
 };
@@ -195,8 +196,8 @@ impl Text<'_> {
         text.get(..end)
     }
 
-    fn shared(&self) -> Option<Arc<str>> {
-        self.limited().map(Arc::from)
+    fn shared(&self) -> Option<SharedText> {
+        self.limited().map(SharedText::from)
     }
 
     fn own(&self) -> Option<Box<str>> {

@@ -1,7 +1,7 @@
 //! When something was saved, so that its age goes on counting over a restart.
 //!
 //! Owns the comparison of two moments of different processes. The wall clock may have been set meanwhile; what the kernel
-//! counts since it started can't be.
+//! counts since it started can't be, except in containers.
 
 use std::{fs, time::Duration};
 
@@ -46,13 +46,16 @@ impl Clocks {
         Self { now, moment: Moment { wall: now.wall, boot: id.zip(uptime) } }
     }
 
-    /// How long ago `saved` was. `newest`: the latest wall time that was ever written down. If the wall clock shows an
-    /// earlier one it was set back, and only the kernel's own count can tell; else nobody knows, and it is very long.
+    /// How long ago `saved` was: what the wall clock or the kernel tells, whichever is longer. A wall clock may have been
+    /// set back, and the count of the kernel begins anew in a container that was restarted; nothing may look younger by
+    /// that. `newest`: the latest wall time that was ever written down. If the wall clock shows an earlier one and the
+    /// kernel can't tell, nobody knows, and it is very long.
     pub(super) fn since(&self, saved: Moment, newest: Wall) -> Duration {
         if let (Some((id, then)), Some((current, uptime))) = (saved.boot, self.moment.boot)
             && id == current
+            && uptime >= then
         {
-            return uptime.saturating_sub(then);
+            return (uptime - then).max(self.moment.wall.since(saved.wall));
         }
         if self.moment.wall < newest.max(saved.wall) {
             return AGE_UNKNOWN;
@@ -74,10 +77,19 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_changes_no_age_while_the_kernel_runs_on() {
+    fn a_clock_that_is_set_back_changes_no_age_while_the_kernel_runs_on() {
         let saved = clocks(10_000, 1, HOUR).moment;
         assert_eq!(clocks(1_000, 1, 2 * HOUR).since(saved, saved.wall), HOUR);
-        assert_eq!(clocks(9_999_999, 1, 2 * HOUR).since(saved, saved.wall), HOUR);
+    }
+
+    #[test]
+    fn a_container_that_was_restarted_makes_nothing_younger() {
+        // It shows the start of the machine, but its own uptime.
+        let saved = clocks(10_000, 1, 9 * HOUR).moment;
+        assert_eq!(clocks(13_600, 1, Duration::ZERO).since(saved, saved.wall), HOUR);
+        let saved = clocks(10_000, 1, HOUR / 60).moment;
+        assert_eq!(clocks(13_600, 1, HOUR / 30).since(saved, saved.wall), HOUR);
+        assert_eq!(clocks(1_000, 1, Duration::ZERO).since(saved, saved.wall), AGE_UNKNOWN);
     }
 
     #[test]

@@ -330,6 +330,35 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_replaced_counts_from_the_next_token_on() {
+        let folder = std::env::temp_dir().join(format!("radmit-credential-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("there is room");
+        let path = |name: &str| folder.join(name);
+        let write = |name: &str, text: &[u8]| std::fs::write(path(name), text).expect("there is room");
+        let asserted = |credential: &Credential| {
+            let form = form(credential, 0, "app", AUDIENCE, "scope", Wall::default()).expect("it is right");
+            assertion_of(&form)
+        };
+        let federated = Credential::FederatedTokenFile(path("token"));
+        let files = CertificatePair {
+            certificate: Pem::File(path("certificate.pem")),
+            private_key: Pem::File(path("private.key")),
+        };
+        let certificate = Credential::Certificate { pairs: vec![files], assertion: Assertion::Ps256 };
+        let mut headers = Vec::new();
+        for token in ["first", "second"] {
+            write("token", token.as_bytes());
+            assert_eq!(asserted(&federated), token);
+            let (pair, _) = pair();
+            write("certificate.pem", &pair.certificate.read().expect("it is in memory"));
+            write("private.key", &pair.private_key.read().expect("it is in memory"));
+            headers.push(asserted(&certificate).split_once('.').expect("three parts").0.to_owned());
+        }
+        assert_ne!(headers[0], headers[1], "the header names the certificate");
+        std::fs::remove_dir_all(&folder).expect("it is ours");
+    }
+
+    #[test]
     fn the_older_token_endpoint_gets_the_resource() {
         let secret = crate::mdm::settings::SecretText::fixed("x".to_owned().into());
         let audience = "https://login.microsoftonline.com/t/oauth2/token";

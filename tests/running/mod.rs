@@ -82,6 +82,7 @@ impl Drop for Radmit {
 }
 
 /// Any free port of loopback.
+#[allow(dead_code, reason = "not every program of tests needs all of this")]
 pub(crate) const LOOPBACK: &str = "127.0.0.1:0";
 
 /// A folder that is gone when the test ends.
@@ -111,6 +112,7 @@ impl Drop for Folder {
 }
 
 /// Where it takes Access-Requests.
+#[allow(dead_code, reason = "not every program of tests needs all of this")]
 pub(crate) fn auth_address(radmit: &Radmit) -> String {
     let said = radmit.wait_for("is ready");
     let listening = said.iter().find(|line| line.contains("authentication")).unwrap();

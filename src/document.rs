@@ -72,9 +72,16 @@ impl Source {
         if errors.is_empty() {
             return Some(Tree { source: self, table });
         }
+        let mut told = None;
         for error in errors {
-            let place = error.span().map(|span| self.place(span.start));
-            problems.error("syntax", place, format!("not valid TOML: {}", error.message().replace('\n', ", ")));
+            let whole = || Place::whole(Arc::clone(&self.name));
+            let place = error.span().map_or_else(whole, |span| self.place(span.start));
+            let mistake = (place, format!("not valid TOML: {}", error.message().replace('\n', ", ")));
+            // Where much was open at the end of the file, the same is missing there many times.
+            if told.as_ref() != Some(&mistake) {
+                problems.error("syntax", Some(mistake.0.clone()), mistake.1.clone());
+                told = Some(mistake);
+            }
         }
         None
     }
@@ -516,6 +523,13 @@ mod tests {
             }
         });
         assert_eq!(found[1], "x.toml:2:8: \"üü\" is a whole number; write a text in quotes");
+    }
+
+    #[test]
+    fn a_mistake_of_syntax_is_told_once_and_always_with_its_file() {
+        assert_eq!(problems_of("a = [[[[", |_, _| ()).len(), 1);
+        let deep = format!("{}b = 1\n", "a.".repeat(100_000));
+        assert_eq!(problems_of(&deep, |_, _| ()), ["x.toml: not valid TOML: recursion limit"]);
     }
 
     #[test]

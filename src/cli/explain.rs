@@ -197,7 +197,10 @@ fn explain_request(world: &World, arguments: &Arguments, problems: &mut Problems
     let plain = Packet::parse(&octets).map_err(|broken| broken.sentence().to_owned())?;
     let client = world.client(arguments.client.as_deref(), &plain)?;
     let mut given = read_given(arguments, problems)?;
-    let is_as_it_came = !["identity.mac", "session.method"].into_iter().any(|fact| given.has(fact));
+    let has_certificate = given.facts(plain, now, &world.snapshot.zone).certificate.is_some();
+    // Whoever gives these says who the device is, and that it has shown so.
+    let given_identity = ["identity.mac", "identity.device-id", "session.method"];
+    let is_as_it_came = !has_certificate && !given_identity.into_iter().any(|fact| given.has(fact));
     if let Some(client) = client {
         give_client(&mut given, client)?;
     }

@@ -84,7 +84,7 @@ pub fn load_with(
         .eap_tls
         .as_ref()
         .and_then(|eap_tls| eap_tls::load(eap_tls, clock::now().wall, &**files, problems));
-    let sources = read_folder(&configuration.server.policies, &["toml"], &**files, problems)?;
+    let sources = read_policies(&configuration.server.policies, &**files, problems)?;
     let policy = load_policy(&configuration, &dictionary, &vendors, &sources, &**files, problems)?;
     let cases = trial::run_all(&policy, &dictionary, &configuration.server.zone);
     inspect_policy(&configuration, &policy, &cases, problems);
@@ -142,7 +142,7 @@ fn load_vendors(
 ) -> Vendors {
     let folder = configuration.server.policies.join("vendor");
     let sources = if files.list(&folder).is_ok() {
-        read_folder(&folder, &["toml"], files, problems).unwrap_or_default()
+        read_files(&folder, files, problems)
     } else {
         // The folder is optional: the shipped tables are compiled in.
         Vec::new()
@@ -204,30 +204,26 @@ fn inspect_policy(configuration: &Configuration, policy: &Policy, cases: &trial:
     inspect(policy, &Inspection { covered, terse_servers: &terse, servers: &servers }, problems);
 }
 
-/// The files of a folder with one of the `extensions`, in the order of their names.
-pub fn read_folder(
-    folder: &Path,
-    extensions: &[&str],
-    files: &dyn Files,
-    problems: &mut Problems,
-) -> Option<Vec<Source>> {
-    let paths = list(folder, files, problems);
-    let wanted = |path: &PathBuf| {
-        path.extension()
-            .and_then(|extension| extension.to_str())
-            .is_some_and(|extension| extensions.contains(&extension))
-    };
-    let sources: Vec<Source> =
-        paths.iter().filter(|path| wanted(path)).filter_map(|path| read(path, files, problems)).collect();
-    if sources.is_empty() {
+/// The files of the policy folder; nothing if there are none, which is reported.
+fn read_policies(folder: &Path, files: &dyn Files, problems: &mut Problems) -> Option<Vec<Source>> {
+    let before = problems.error_count();
+    let sources = read_files(folder, files, problems);
+    // A folder or a file that can't be read was told.
+    if sources.is_empty() && problems.error_count() == before {
         problems.push(Problem::error(
             "no-policies",
             Some(Place::whole(folder.to_string_lossy().into_owned())),
             "the folder holds no policy file; put at least one NAME.toml there, or name another folder in server.policies",
         ));
-        return None;
     }
-    Some(sources)
+    Some(sources).filter(|sources| !sources.is_empty())
+}
+
+/// The TOML files of a folder in the order of their names.
+fn read_files(folder: &Path, files: &dyn Files, problems: &mut Problems) -> Vec<Source> {
+    let paths = list(folder, files, problems);
+    let is_toml = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "toml");
+    paths.iter().filter(is_toml).filter_map(|path| read(path, files, problems)).collect()
 }
 
 fn list(folder: &Path, files: &dyn Files, problems: &mut Problems) -> Vec<PathBuf> {

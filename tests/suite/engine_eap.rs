@@ -11,6 +11,7 @@ use std::{
 };
 
 use radmit::{
+    audit::{log::Log, settings::Destination},
     device::{
         question::{Failure, Key, Outcome, ServerIndex},
         record::Compliance,
@@ -23,6 +24,7 @@ use radmit::{
         snapshot::EapTls,
         work::{Work, Workers},
     },
+    policy::replay,
     radius::{
         code::Code,
         hidden::{HiddenBuffer, reveal_salted},
@@ -216,6 +218,37 @@ fn a_denied_device_hears_why_and_the_log_does_not_wait_for_it() {
     assert_eq!((code(&reply.unwrap()), peer.end), (Code::ACCESS_REJECT, Some(End::Failure)));
     assert_eq!(peer.alert(), Some(49));
     assert_eq!(campus.world.line(), "reject default eap-tls lookup=found source=fresh rule=-");
+}
+
+#[test]
+fn a_decision_by_certificate_can_be_made_again_from_its_line_in_the_log() {
+    let place = std::env::temp_dir().join(format!("radmit-replay-eap-{}.log", std::process::id()));
+    let (log, mut ends) = Log::start(&Destination::File(place.clone()), 1, Arc::default()).unwrap();
+    let (_, server, supplicant) = talk_world(Kind::P256);
+    let eap_tls = EapTls { context: server.context(), device_id_issuers: Box::default() };
+    let setting = Setting { policy: POLICY, eap_tls: Some(eap_tls), ..Setting::default() };
+    let mut campus =
+        Campus { world: World::telling(setting, ends.pop().unwrap()), supplicant, state: None, port: 40_000 };
+    campus.world.now.wall = pki::now().wall;
+    for state in [Compliance::Compliant, Compliance::NonCompliant] {
+        campus.know(state);
+        campus.talk();
+    }
+    let snapshot = campus.world.shared.load_full();
+    drop((campus, log));
+    let text = std::fs::read_to_string(&place).unwrap();
+    std::fs::remove_file(&place).unwrap();
+    let verdicts: Vec<String> = text
+        .lines()
+        .map(|line| {
+            let mut logged = replay::read(line, &snapshot.dictionary).unwrap().expect("a decision of policy");
+            logged.supply("client.vendor", ["generic"]).unwrap();
+            let replayed = replay::judge(&snapshot.policy, &logged, &snapshot.zone).unwrap();
+            assert_eq!(replayed.now, logged.was, "{line}\n{}", replayed.trace);
+            replayed.now.rule.unwrap_or(replayed.now.reason)
+        })
+        .collect();
+    assert_eq!(verdicts, ["Compliant", "default"], "{text}");
 }
 
 #[test]

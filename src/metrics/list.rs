@@ -70,7 +70,7 @@ families! {
     SEND_FAILED = Counter "radmit_send_failed_total" [] "Replies that the kernel refused.";
     REPLIES_LOST = Counter "radmit_replies_lost_total" [] "Replies beyond what a shard collects for one batch.";
     EAP = Counter "radmit_eap_total" ["result", "tls", "resumed"] "EAP conversations that ended.";
-    RULE_HITS = Counter "radmit_policy_rule_hits_total" ["set", "rule", "verdict"] "Decisions by the rule that made them, since the last reload.";
+    RULE_HITS = Counter "radmit_policy_rule_hits_total" ["set", "rule", "verdict"] "Decisions by the rule that made them, since the last reload; without a rule: defaults, and what a set refused; would-accept and the like: rules in state monitor.";
     MDM_LOOKUPS = Counter "radmit_mdm_lookups_total" ["server", "result", "source"] "Lookups by what came of them and where the answer was from.";
     MDM_LOOKUP_SECONDS = Histogram "radmit_mdm_lookup_seconds" ["server"] "Time that one question took, from the queue to its answer.";
     MDM_BUDGET_REMAINING = Gauge "radmit_mdm_budget_remaining" ["server"] "HTTP requests that may be sent at once.";

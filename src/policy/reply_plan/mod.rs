@@ -79,6 +79,25 @@ mod tests {
     }
 
     #[test]
+    fn a_switch_that_fetches_acls_gets_the_rules_themselves_where_a_profile_says_so() {
+        let policy = |form: &str| {
+            format!(
+                "[profile.a]\naccess = \"accept\"\nacl = \"corp\"\n{form}[acl.corp]\n\
+                 ipv4 = [\"permit udp any any eq 53\", \"permit ip any any\"]\nipv6 = [\"permit ipv6 any any\"]"
+            )
+        };
+        insta::assert_snapshot!(outcome("cisco", &policy("")), @r#"
+        Cisco-AVPair = "ACS:CiscoSecure-Defined-ACL=#ACSACL#-IP-corp-6a0079e5"
+        Cisco-AVPair = "ipv6:CiscoSecure-Defined-ACL=#ACSACL#-IP-corp-26fea6e5"
+        "#);
+        insta::assert_snapshot!(outcome("cisco", &policy("acl-form = \"inline\"\n")), @r#"
+        Cisco-AVPair = "ip:inacl#1=permit udp any any eq 53"
+        Cisco-AVPair = "ip:inacl#2=permit ip any any"
+        Cisco-AVPair = "ipv6:inacl#1=permit ipv6 any any"
+        "#);
+    }
+
+    #[test]
     fn optional_settings_are_left_out_where_they_cannot_be_sent() {
         let policy =
             "[profile.a]\naccess = \"accept\"\nvlan = 20\nsgt = 16\nrole = \"staff\"\noptional = [\"role\", \"sgt\"]";

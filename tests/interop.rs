@@ -158,9 +158,12 @@ fn a_reload_swaps_everything_and_a_broken_file_changes_nothing() {
     let vlan = || radclient(&auth, "auth", "a secret for the lab", &mab("a4c3f0112233"));
     assert!(vlan().contains("= \"20\""), "{}", vlan());
 
+    let hash = |said: &[String]| said.last().unwrap().split("config=").nth(1).unwrap()[..16].to_owned();
+    radmit.signal("HUP");
+    let before = hash(&radmit.wait_for("reloaded"));
     folder.write("policies/lab.toml", &policy(21));
     radmit.signal("HUP");
-    radmit.wait_for("reloaded");
+    assert_ne!(hash(&radmit.wait_for("reloaded")), before, "another policy is another configuration");
     assert!(vlan().contains("= \"21\""), "{}", vlan());
 
     folder.write("policies/lab.toml", &policy(22).replace("mdm.compliant", "mdm.complaint"));

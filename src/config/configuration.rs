@@ -26,7 +26,8 @@ pub use crate::{
 pub struct Configuration {
     /// The files that were read, the first one first.
     pub files: Vec<PathBuf>,
-    /// SHA-256 over these files, in hexadecimal, the first 16 digits: which configuration this is.
+    /// SHA-256 over these files, in hexadecimal, the first 16 digits; once everything is loaded that they name, over that too:
+    /// which configuration this is.
     pub hash: String,
     /// `[server]`.
     pub server: Server,

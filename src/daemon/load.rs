@@ -32,7 +32,10 @@ use crate::{
     store::keeper::can_be_required,
 };
 
-use super::eap_tls::{self, LoadedEapTls};
+use super::{
+    eap_tls::{self, LoadedEapTls},
+    recorder::Recorder,
+};
 
 /// A configuration with all that it names.
 #[derive(Debug)]
@@ -74,18 +77,18 @@ pub fn load_with(
     if let Some(policies) = policies {
         configuration.server.policies = policies.to_owned();
     }
-    let dictionary = load_dictionary(&configuration, &**files, problems);
-    let vendors = load_vendors(&configuration, &dictionary, &**files, problems);
+    let files = Recorder::new(&**files, &configuration.hash);
+    let dictionary = load_dictionary(&configuration, &files, problems);
+    let vendors = load_vendors(&configuration, &dictionary, &files, problems);
     let names: Vec<&str> = vendors.iter().map(|vendor| &*vendor.name).collect();
     configuration.check_vendors(names.iter().copied(), problems);
     tell_learnt(&configuration, problems);
     configuration.check_attributes(|name| dictionary.resolve(name).is_some(), problems);
-    let eap_tls = configuration
-        .eap_tls
-        .as_ref()
-        .and_then(|eap_tls| eap_tls::load(eap_tls, clock::now().wall, &**files, problems));
-    let sources = read_policies(&configuration.server.policies, &**files, problems)?;
-    let policy = load_policy(&configuration, &dictionary, &vendors, &sources, &**files, problems)?;
+    let eap_tls =
+        configuration.eap_tls.as_ref().and_then(|eap_tls| eap_tls::load(eap_tls, clock::now().wall, &files, problems));
+    let sources = read_policies(&configuration.server.policies, &files, problems)?;
+    let policy = load_policy(&configuration, &dictionary, &vendors, &sources, &files, problems)?;
+    configuration.hash = files.hash();
     let cases = trial::run_all(&policy, &dictionary, &configuration.server.zone);
     inspect_policy(&configuration, &policy, &cases, problems);
     if problems.has_errors() {

@@ -9,6 +9,7 @@ pub mod handshakes;
 pub mod inquiry;
 pub mod load;
 pub mod log;
+mod recorder;
 pub mod server;
 pub mod snapshot;
 mod switch;

@@ -303,8 +303,8 @@ impl State {
             Access::Accept => Verdict::Permit,
             Access::Reject => Verdict::Deny(Alert::AccessDenied),
             Access::Ignore => {
+                // The session stays claimed until its time is over, so that repeats are met with silence too.
                 self.count_eap(&talk.dialogue, EapResult::Reject);
-                self.dialogues.close(talk.claim);
                 self.duplicates.forget(pass.ticket);
                 return self.update_inflight();
             }

@@ -60,6 +60,10 @@ name = "Phone"
 when = { session.method = "eap-md5", mdm.compliant = true }
 result = "phone"
 [[rule]]
+name = "Nothing said"
+when = { mdm.compliance = "unknown" }
+result = "silent"
+[[rule]]
 name = "Outage"
 when = { mdm.reachable = false }
 result = "quarantine"
@@ -75,6 +79,8 @@ vlan = 30
 [profile.quarantine]
 access = "accept"
 vlan = 66
+[profile.silent]
+access = "ignore"
 [profile.deny]
 access = "reject"
 [profile.deny.attributes]
@@ -249,6 +255,18 @@ fn a_decision_by_certificate_can_be_made_again_from_its_line_in_the_log() {
         })
         .collect();
     assert_eq!(verdicts, ["Compliant", "default"], "{text}");
+}
+
+#[test]
+fn a_device_that_is_ignored_hears_nothing_however_often_it_asks() {
+    let mut campus = Campus::new();
+    campus.know(Compliance::Unknown);
+    let (_, reply) = campus.talk();
+    assert_eq!(reply, None);
+    assert_eq!(campus.world.line(), "ignore rule eap-tls lookup=found source=fresh rule=Nothing said");
+    // The client asks again, under another Identifier too: nothing, and no reject behind the decision's back.
+    assert_eq!(campus.exchange(&[2, 77, 0, 6, 13, 0]), None);
+    assert!(campus.world.lines().is_empty());
 }
 
 #[test]

@@ -76,7 +76,14 @@ impl Source {
         for error in errors {
             let whole = || Place::whole(Arc::clone(&self.name));
             let place = error.span().map_or_else(whole, |span| self.place(span.start));
-            let mistake = (place, format!("not valid TOML: {}", error.message().replace('\n', ", ")));
+            let what = match error.message() {
+                // The parser tells no place for it.
+                "recursion limit" => {
+                    "keys or values nest too deeply; no file of radmit needs more than a few levels".into()
+                }
+                other => other.replace('\n', ", "),
+            };
+            let mistake = (place, format!("not valid TOML: {what}"));
             // Where much was open at the end of the file, the same is missing there many times.
             if told.as_ref() != Some(&mistake) {
                 problems.error("syntax", Some(mistake.0.clone()), mistake.1.clone());
@@ -529,7 +536,10 @@ mod tests {
     fn a_mistake_of_syntax_is_told_once_and_always_with_its_file() {
         assert_eq!(problems_of("a = [[[[", |_, _| ()).len(), 1);
         let deep = format!("{}b = 1\n", "a.".repeat(100_000));
-        assert_eq!(problems_of(&deep, |_, _| ()), ["x.toml: not valid TOML: recursion limit"]);
+        assert_eq!(
+            problems_of(&deep, |_, _| ()),
+            ["x.toml: not valid TOML: keys or values nest too deeply; no file of radmit needs more than a few levels"]
+        );
     }
 
     #[test]

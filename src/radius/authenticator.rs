@@ -85,9 +85,17 @@ fn hashed(octets: &[u8], authenticator: &[u8; 16], secret: &Secret) -> [u8; 16] 
 ///
 /// `octets`: the whole packet with its final Length.
 pub(super) fn sign_reply(octets: &mut [u8], at: Option<usize>, request_authenticator: &[u8; 16], secret: &Secret) {
-    write_at(octets, 4, request_authenticator);
+    prepare_reply(octets, at, request_authenticator);
     write_signature(octets, at, secret);
     write_hash(octets, secret);
+}
+
+/// Writes what both hashes of a reply start from: the request's authenticator, and zeros as Message-Authenticator.
+pub(super) fn prepare_reply(octets: &mut [u8], at: Option<usize>, request_authenticator: &[u8; 16]) {
+    write_at(octets, 4, request_authenticator);
+    if let Some(at) = at {
+        write_at(octets, at, &[0; 16]);
+    }
 }
 
 /// The same for a request, whose header already holds the random authenticator if its code wants one.

@@ -140,6 +140,13 @@ impl PacketBuffer {
         self.length = self.length.min(mark.0.max(smallest));
     }
 
+    /// What kind of packet it is.
+    #[inline]
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        Code(self.octets[0])
+    }
+
     /// What was written so far, or the whole packet after signing.
     #[inline]
     #[must_use]

@@ -10,8 +10,10 @@ use zeroize::Zeroize;
 
 /// Octets of a digest.
 pub(super) const DIGEST_OCTETS: usize = 16;
-const BLOCK_OCTETS: usize = 64;
-const START: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
+/// Octets of a block.
+pub(super) const BLOCK_OCTETS: usize = 64;
+/// The state that every hash starts from.
+pub(super) const START: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
 
 /// A hash that is being fed. Copying it is how a prepared state is reused.
 ///
@@ -77,7 +79,7 @@ fn copy_start(into: &mut [u8], from: &[u8]) {
 }
 
 #[inline]
-fn digest_octets(words: [u32; 4]) -> [u8; DIGEST_OCTETS] {
+pub(super) fn digest_octets(words: [u32; 4]) -> [u8; DIGEST_OCTETS] {
     let mut digest = [0; DIGEST_OCTETS];
     for (octets, word) in digest.as_chunks_mut::<4>().0.iter_mut().zip(words) {
         *octets = word.to_le_bytes();
@@ -109,6 +111,18 @@ impl HmacKey {
         compress(&mut made.outer, &[block.map(|octet| octet ^ 0x5c)]);
         block.zeroize();
         made
+    }
+
+    /// The state of the inner hash, after the key.
+    #[inline]
+    pub(super) const fn inner(&self) -> [u32; 4] {
+        self.inner
+    }
+
+    /// The state of the outer hash, after the key.
+    #[inline]
+    pub(super) const fn outer(&self) -> [u32; 4] {
+        self.outer
     }
 
     #[inline]

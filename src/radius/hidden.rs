@@ -14,6 +14,8 @@ use super::{
 use crate::limits::{PASSWORD_OCTETS_MAX, VALUE_OCTETS_MAX};
 
 const BLOCK_OCTETS: usize = 16;
+/// Octets that hide one block.
+pub(super) const PAD_OCTETS: usize = BLOCK_OCTETS;
 /// Octets of the salt in front of a salt-encrypted value.
 const SALT_OCTETS: usize = 2;
 
@@ -99,8 +101,22 @@ pub fn reveal_vendor_password<'o>(
     let room = out.get_mut(..hidden.len()).ok_or(Invalid::PasswordSize)?;
     room.copy_from_slice(hidden);
     reveal(room, &[authenticator], secret);
+    Ok(without_padding(room))
+}
+
+/// The same with the hashes of all blocks, which were computed before.
+pub(super) fn reveal_with_pads<'o>(hidden: &[u8], pads: &[u8], out: &'o mut HiddenBuffer) -> Result<&'o [u8], Invalid> {
+    if hidden.is_empty() || !hidden.len().is_multiple_of(BLOCK_OCTETS) || hidden.len() > pads.len() {
+        return Err(Invalid::PasswordSize);
+    }
+    let room = out.get_mut(..hidden.len()).ok_or(Invalid::PasswordSize)?;
+    room.iter_mut().zip(hidden).zip(pads).for_each(|((octet, hidden), pad)| *octet = hidden ^ pad);
+    Ok(without_padding(room))
+}
+
+fn without_padding(room: &[u8]) -> &[u8] {
     let padding = room.iter().rev().take_while(|octet| **octet == 0).count();
-    Ok(room.get(..room.len() - padding).unwrap_or_default())
+    room.get(..room.len() - padding).unwrap_or_default()
 }
 
 /// The salt of one salt-encrypted value; no two values of one packet may have the same.

@@ -29,6 +29,15 @@ impl ReplyBuffer {
         authenticator::sign_reply(octets, at, request_authenticator, secret);
         octets
     }
+
+    /// The whole reply with its Length, the request's authenticator in the header and zeros as its Message-Authenticator, and
+    /// where that starts.
+    pub(super) fn unsigned(&mut self, request_authenticator: &[u8; 16]) -> (Option<usize>, &[u8]) {
+        let at = self.packet.message_authenticator();
+        let octets = self.packet.finished();
+        authenticator::prepare_reply(octets, at, request_authenticator);
+        (at, octets)
+    }
 }
 
 impl Deref for ReplyBuffer {

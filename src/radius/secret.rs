@@ -64,6 +64,12 @@ impl Secret {
         self.hmac.start()
     }
 
+    /// The prepared key of HMAC-MD5.
+    #[inline]
+    pub(super) const fn hmac_key(&self) -> HmacKey {
+        self.hmac
+    }
+
     /// For hashes that end with the secret.
     #[inline]
     pub(super) fn octets(&self) -> &[u8] {

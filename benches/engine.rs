@@ -21,6 +21,7 @@ use radmit::{
     engine::{
         Engine,
         action::{Datagram, Outbox, Peer, Port, Route},
+        arrival::Arrival,
         event::EventSink,
         machine::Machine as _,
     },
@@ -100,13 +101,18 @@ struct Shard {
 impl Shard {
     fn handle(&mut self, now: Now, batch: &[Vec<u8>]) {
         self.engine.begin(now);
-        for (place, octets) in (0u16..).zip(batch) {
+        let mut arrivals = [const { None }; BATCH_DATAGRAMS];
+        for (arrival, (place, octets)) in arrivals.iter_mut().zip((0u16..).zip(batch)) {
             let address = ([127, 0, 0, 1], 40_000 + place).into();
             let peer = Peer { address, route: Route { listener: 0, local: None, interface: 0 } };
-            self.engine.handle(now, Datagram { octets, peer, port: Port::Auth }, &mut self.out);
+            *arrival = Some(Arrival::from(Datagram { octets, peer, port: Port::Auth }));
+        }
+        self.engine.look(&mut arrivals);
+        for arrival in arrivals.iter().flatten() {
+            self.engine.handle(now, arrival, &mut self.out);
         }
         self.engine.expire(now, &mut self.out);
-        self.engine.end(now);
+        self.engine.end(now, &mut self.out);
     }
 }
 

@@ -13,6 +13,7 @@ mod server;
 use std::{
     fs,
     hint::black_box,
+    ops::Range,
     path::Path,
     process::{Command, ExitCode},
     sync::Arc,
@@ -28,10 +29,12 @@ use radmit::{
     device::{directory::Ages, question::Key},
     engine::{
         action::{Datagram, Outbox, Peer, Port, Route},
+        arrival::Arrival,
         chance::Chance,
         event::EventSink,
         machine::Machine as _,
     },
+    limits::BATCH_DATAGRAMS,
     radius::{authenticator::check_request_signature, packet::Packet, reply::ReplyBuffer},
 };
 use server::Server;
@@ -39,12 +42,13 @@ use server::Server;
 /// A stage: its name in `budgets.toml`, and what runs it so many times.
 type Stage = (&'static str, fn(u64));
 
-const STAGES: [Stage; 7] = [
+const STAGES: [Stage; 8] = [
     ("codec-parse", codec_parse),
     ("codec-verify", codec_verify),
     ("codec-write-and-sign", codec_write_and_sign),
     ("codec-whole", codec_whole),
     ("directory-judge-mac", directory_judge_mac),
+    ("engine-mac-bypass-alone", engine_mac_bypass_alone),
     ("engine-mac-bypass", engine_mac_bypass),
     ("engine-mac-bypass-logged", engine_mac_bypass_logged),
 ];
@@ -170,19 +174,25 @@ fn directory_judge_mac(calls: u64) {
     });
 }
 
+/// A request that comes alone, as on a quiet network.
+fn engine_mac_bypass_alone(calls: u64) {
+    mac_bypass(calls, 1, Box::new(NoLog));
+}
+
+/// A request of a full batch, as on a busy network.
 fn engine_mac_bypass(calls: u64) {
-    mac_bypass(calls, Box::new(NoLog));
+    mac_bypass(calls, BATCH_DATAGRAMS, Box::new(NoLog));
 }
 
 /// With the line of the decision log, until it is handed to the writer.
 fn engine_mac_bypass_logged(calls: u64) {
     let nowhere = Destination::File("/dev/null".into());
     let (log, mut ends) = Log::start(&nowhere, 1, Arc::default()).expect("it can always be written");
-    mac_bypass(calls, ends.remove(0));
+    mac_bypass(calls, BATCH_DATAGRAMS, ends.remove(0));
     drop(log);
 }
 
-fn mac_bypass(calls: u64, events: Box<dyn EventSink>) {
+fn mac_bypass(calls: u64, batch: usize, events: Box<dyn EventSink>) {
     let now = clock::now();
     let (secret, mut switch) = (nas::secret(), nas::Switch::new(1));
     let mut request = |number: u64| {
@@ -192,19 +202,30 @@ fn mac_bypass(calls: u64, events: Box<dyn EventSink>) {
     let requests: Vec<Vec<u8>> = (0..2 * calls).map(&mut request).collect();
     let server = Server::new(Arc::new(fleet::directory(2 * calls, now)), 1, 1);
     let mut engine = server.engine(0, events);
-    let mut handle = |number: u64| {
-        let place = usize::try_from(number).expect("there are few");
+    let mut handle = |numbers: Range<u64>| {
         // As fast as one every 5 us.
-        let now = now.advanced(Duration::from_micros(5 * number));
-        let address = ([127, 0, 0, 1], 40_000 + u16::try_from(number / 256).expect("there are few")).into();
-        let peer = Peer { address, route: Route { listener: 0, local: None, interface: 0 } };
+        let now = now.advanced(Duration::from_micros(5 * numbers.start));
+        let mut arrivals = [const { None }; BATCH_DATAGRAMS];
+        let count = usize::try_from(numbers.end - numbers.start).expect("there are few");
+        for (arrival, number) in arrivals.iter_mut().zip(numbers) {
+            let place = usize::try_from(number).expect("there are few");
+            let address = ([127, 0, 0, 1], 40_000 + u16::try_from(number / 256).expect("there are few")).into();
+            let peer = Peer { address, route: Route { listener: 0, local: None, interface: 0 } };
+            *arrival = Some(Arrival::from(Datagram { octets: &requests[place], peer, port: Port::Auth }));
+        }
         engine.begin(now);
-        engine.handle(now, Datagram { octets: &requests[place], peer, port: Port::Auth }, &mut Nowhere);
+        engine.look(&mut arrivals[..count]);
+        arrivals.iter().flatten().for_each(|arrival| engine.handle(now, arrival, &mut Nowhere));
         engine.expire(now, &mut Nowhere);
-        engine.end(now);
+        engine.end(now, &mut Nowhere);
     };
-    (0..calls).for_each(&mut handle);
-    measured(calls, &mut |number| handle(calls + number));
+    let mut handle_all = |numbers: Range<u64>| {
+        for start in numbers.clone().step_by(batch) {
+            handle(start..numbers.end.min(start + batch as u64));
+        }
+    };
+    handle_all(0..calls);
+    measured(1, &mut |_| handle_all(calls..2 * calls));
     assert_eq!(server.decided(), 2 * calls);
 }
 

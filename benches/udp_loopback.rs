@@ -29,11 +29,7 @@ use radmit::{
     audit::{log::Log, settings::Destination},
     clock::{self, Mono, Now},
     device::{directory::Directory, question::Answer},
-    engine::{
-        action::{Datagram, Outbox},
-        machine::Machine,
-        work::Done,
-    },
+    engine::{action::Outbox, arrival::Arrival, machine::Machine, work::Done},
     metrics::process::ProcessCells,
     radius::{reply::ReplyBuffer, secret::Secret},
     udp::{Running, Settings, Udp, echo::Echo},
@@ -176,7 +172,7 @@ struct CodecOnly {
 impl Machine for CodecOnly {
     fn begin(&mut self, _: Now) {}
 
-    fn handle(&mut self, _: Now, datagram: Datagram<'_>, out: &mut dyn Outbox) {
+    fn handle(&mut self, _: Now, Arrival { datagram, .. }: &Arrival<'_>, out: &mut dyn Outbox) {
         if let Some(octets) = nas::answer(datagram.octets, &self.secret, &mut self.reply) {
             out.send(&datagram.peer, octets);
         }
@@ -187,7 +183,7 @@ impl Machine for CodecOnly {
 
     fn expire(&mut self, _: Now, _: &mut dyn Outbox) {}
 
-    fn end(&mut self, _: Now) {}
+    fn end(&mut self, _: Now, _: &mut dyn Outbox) {}
 
     fn wake_at(&self) -> Mono {
         Mono::NEVER

@@ -116,6 +116,9 @@ pub const LISTENERS_MAX: usize = 64;
 /// Room that each socket asks the kernel for, in octets: some thousand requests, less than a NAS waits even for a slow
 /// shard. When full the kernel drops, and counts.
 pub const SOCKET_RECEIVE_OCTETS: usize = 4 * 1024 * 1024;
+/// Replies that are signed side by side: a full batch of four listeners. What is due beyond that at one moment is signed in
+/// parts.
+pub const REPLIES_SIGNED_MAX: usize = 4 * BATCH_DATAGRAMS;
 /// Replies that one shard collects before it sends them: all that can be due at one moment. More are lost, counted; the
 /// client's retransmission then draws the stored reply.
 pub const REPLIES_COLLECTED_MAX: usize = PARKED_REQUESTS_MAX + DELAYED_REJECTS_MAX + LISTENERS_MAX * BATCH_DATAGRAMS;

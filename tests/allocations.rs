@@ -29,9 +29,10 @@ use radmit::{
     engine::{
         Engine,
         action::{Datagram, Peer, Port, Route},
+        arrival::Arrival,
         machine::Machine as _,
     },
-    limits::REPLIES_KEPT_MAX,
+    limits::{BATCH_DATAGRAMS, REPLIES_KEPT_MAX},
     radius::{kind, packet::Packet, reply::ReplyBuffer, request::verify_reply},
     udp::replies::Replies,
 };
@@ -151,7 +152,15 @@ fn a_mac_bypass_with_a_fresh_record_allocates_nothing() {
     let now = clock::now();
     let server = Server::new(Arc::new(fleet::directory(1_000, now)), 1, 1);
     let mut engine = server.engine(0, Box::new(NoLog));
-    a_mac_bypass_allocates_nothing(&mut engine, &server, now);
+    a_mac_bypass_allocates_nothing(&mut engine, &server, now, 1);
+}
+
+#[test]
+fn mac_bypasses_in_full_batches_allocate_nothing() {
+    let now = clock::now();
+    let server = Server::new(Arc::new(fleet::directory(1_000, now)), 1, 1);
+    let mut engine = server.engine(0, Box::new(NoLog));
+    a_mac_bypass_allocates_nothing(&mut engine, &server, now, BATCH_DATAGRAMS);
 }
 
 #[test]
@@ -161,7 +170,7 @@ fn a_mac_bypass_that_is_logged_allocates_nothing_either() {
     let place = std::env::temp_dir().join(format!("radmit-allocations-{}.log", std::process::id()));
     let (log, mut ends) = Log::start(&Destination::File(place.clone()), 1, Arc::default()).unwrap();
     let mut engine = server.engine(0, ends.pop().unwrap());
-    a_mac_bypass_allocates_nothing(&mut engine, &server, now);
+    a_mac_bypass_allocates_nothing(&mut engine, &server, now, BATCH_DATAGRAMS);
     drop((engine, log));
     let lines = std::fs::read_to_string(&place).unwrap().lines().count();
     std::fs::remove_file(&place).unwrap();
@@ -174,7 +183,7 @@ const WARM_UP: u64 = REPLIES_KEPT_MAX as u64 / PER_ROUND + 1;
 const ROUNDS: u64 = WARM_UP + 8;
 
 /// Warms up until the store of replies is full and lets the oldest go, then counts.
-fn a_mac_bypass_allocates_nothing(engine: &mut Engine, server: &Server, mut now: Now) {
+fn a_mac_bypass_allocates_nothing(engine: &mut Engine, server: &Server, mut now: Now, batch: usize) {
     let (secret, mut switch, mut out) = (nas::secret(), nas::Switch::new(1), Replies::new());
     let mut counted = 0;
     for round in 0..ROUNDS {
@@ -183,15 +192,20 @@ fn a_mac_bypass_allocates_nothing(engine: &mut Engine, server: &Server, mut now:
             .map(|at| switch.mac_bypass(u8::try_from(at % 256).unwrap(), nas::mac(at), &secret).to_vec())
             .collect();
         let during = allocations(|| {
-            for (at, octets) in (0u16..).zip(&requests) {
+            for (batch, first) in requests.chunks(batch).zip((0u16..).step_by(batch)) {
                 now = now.advanced(Duration::from_micros(5));
-                let address = ([127, 0, 0, 1], 40_000 + at / 256).into();
-                let peer = Peer { address, route: Route { listener: 0, local: None, interface: 0 } };
+                let mut arrivals = [const { None }; BATCH_DATAGRAMS];
+                for (arrival, (at, octets)) in arrivals.iter_mut().zip((first..).zip(batch)) {
+                    let address = ([127, 0, 0, 1], 40_000 + at / 256).into();
+                    let peer = Peer { address, route: Route { listener: 0, local: None, interface: 0 } };
+                    *arrival = Some(Arrival::from(Datagram { octets, peer, port: Port::Auth }));
+                }
                 engine.begin(now);
-                engine.handle(now, Datagram { octets, peer, port: Port::Auth }, &mut out);
+                engine.look(&mut arrivals[..batch.len()]);
+                arrivals.iter().flatten().for_each(|arrival| engine.handle(now, arrival, &mut out));
                 engine.expire(now, &mut out);
-                engine.end(now);
-                if at % 64 == 63 {
+                engine.end(now, &mut out);
+                if first % 64 == 0 {
                     out.clear();
                 }
             }

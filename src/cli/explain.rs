@@ -48,7 +48,7 @@ use crate::{
         replay, sample,
     },
     problem::Problems,
-    radius::{hidden, kind, packet::Packet, secret::Secret},
+    radius::{checks::Proof, hidden, kind, packet::Packet, secret::Secret},
     store::keeper::recall,
 };
 
@@ -214,7 +214,7 @@ fn explain_request(world: &World, arguments: &Arguments, problems: &mut Problems
     let mut identity = None;
     if let Some(client) = client.filter(|_| is_as_it_came && !is_eap) {
         // What the server rejects before it asks policy must not look like a matter of policy here.
-        match authenticate(&Admitted { packet, is_signed: true }, client) {
+        match authenticate(&Admitted { packet, proof: Proof::of(&packet, &client.secret), is_signed: true }, client) {
             Authenticated::Rejected { reason, .. } if reason != RejectReason::NoCredentials => {
                 Explanation::refused(client, reason).show(arguments.format);
                 return Ok(Access::Reject);

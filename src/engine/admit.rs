@@ -5,13 +5,7 @@
 
 use crate::{
     limits::{HEADER_OCTETS, PACKET_OCTETS_MAX},
-    radius::{
-        authenticator::{Signature, check_request_signature, is_request_authenticator_valid},
-        code::Code,
-        error::Malformed,
-        kind,
-        packet::Packet,
-    },
+    radius::{authenticator::Signature, checks::Proof, code::Code, error::Malformed, kind, packet::Packet},
 };
 
 use super::{
@@ -52,6 +46,8 @@ impl From<Malformed> for Refused {
 pub struct Admitted<'a> {
     /// The packet.
     pub packet: Packet<'a>,
+    /// What the client's secret says about it.
+    pub proof: Proof,
     /// Whether a Message-Authenticator was there and right.
     pub is_signed: bool,
 }
@@ -73,23 +69,24 @@ pub fn check_lengths(octets: &[u8]) -> Result<(), Refused> {
     Ok(())
 }
 
-/// Checks a datagram of a known client.
+/// Checks a packet of a known client.
+///
+/// `proof`: what the client's secret says about it.
 ///
 /// # Errors
 /// Why it is dropped without an answer.
-pub fn admit<'a>(octets: &'a [u8], port: Port, client: &Client) -> Result<Admitted<'a>, Refused> {
-    let packet = Packet::parse(octets)?;
+pub fn admit<'a>(packet: Packet<'a>, port: Port, client: &Client, proof: Proof) -> Result<Admitted<'a>, Refused> {
     match (packet.code(), port) {
-        (Code::ACCESS_REQUEST, Port::Auth) => admit_access_request(packet, client),
-        (Code::ACCOUNTING_REQUEST, Port::Acct) => admit_accounting_request(packet, client),
-        (Code::STATUS_SERVER, _) => admit_status_server(packet, client),
+        (Code::ACCESS_REQUEST, Port::Auth) => admit_access_request(packet, client, proof),
+        (Code::ACCOUNTING_REQUEST, Port::Acct) => admit_accounting_request(packet, proof),
+        (Code::STATUS_SERVER, _) => admit_status_server(packet, proof),
         _ => Err(DropReason::UnexpectedCode.into()),
     }
 }
 
-fn admit_access_request<'a>(packet: Packet<'a>, client: &Client) -> Result<Admitted<'a>, Refused> {
-    match check_request_signature(&packet, &client.secret) {
-        Signature::Valid => return Ok(Admitted { packet, is_signed: true }),
+fn admit_access_request<'a>(packet: Packet<'a>, client: &Client, proof: Proof) -> Result<Admitted<'a>, Refused> {
+    match proof.signature {
+        Signature::Valid => return Ok(Admitted { packet, proof, is_signed: true }),
         Signature::Wrong => return Err(DropReason::BadMessageAuthenticator.into()),
         Signature::Missing => {}
     }
@@ -106,14 +103,14 @@ fn admit_access_request<'a>(packet: Packet<'a>, client: &Client) -> Result<Admit
     if packet.has(kind::PROXY_STATE) {
         return Err(DropReason::ProxyState.into());
     }
-    Ok(Admitted { packet, is_signed: false })
+    Ok(Admitted { packet, proof, is_signed: false })
 }
 
-fn admit_accounting_request<'a>(packet: Packet<'a>, client: &Client) -> Result<Admitted<'a>, Refused> {
-    if !is_request_authenticator_valid(&packet, &client.secret) {
+fn admit_accounting_request(packet: Packet<'_>, proof: Proof) -> Result<Admitted<'_>, Refused> {
+    if !proof.is_authenticator_valid {
         return Err(DropReason::BadAuthenticator.into());
     }
-    let is_signed = match check_request_signature(&packet, &client.secret) {
+    let is_signed = match proof.signature {
         Signature::Valid => true,
         Signature::Wrong => return Err(DropReason::BadMessageAuthenticator.into()),
         Signature::Missing => false,
@@ -126,12 +123,12 @@ fn admit_accounting_request<'a>(packet: Packet<'a>, client: &Client) -> Result<A
     if !packet.has(kind::ACCT_SESSION_ID) {
         return Err(Refused { reason: DropReason::Malformed, detail: Some("acct-session-id-missing") });
     }
-    Ok(Admitted { packet, is_signed })
+    Ok(Admitted { packet, proof, is_signed })
 }
 
-fn admit_status_server<'a>(packet: Packet<'a>, client: &Client) -> Result<Admitted<'a>, Refused> {
-    match check_request_signature(&packet, &client.secret) {
-        Signature::Valid => Ok(Admitted { packet, is_signed: true }),
+fn admit_status_server(packet: Packet<'_>, proof: Proof) -> Result<Admitted<'_>, Refused> {
+    match proof.signature {
+        Signature::Valid => Ok(Admitted { packet, proof, is_signed: true }),
         Signature::Wrong => Err(DropReason::BadMessageAuthenticator.into()),
         Signature::Missing => Err(DropReason::MissingMessageAuthenticator.into()),
     }

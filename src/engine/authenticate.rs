@@ -49,7 +49,7 @@ pub fn authenticate(admitted: &Admitted<'_>, client: &Client) -> Authenticated {
     let macs = Macs::read(packet);
     match macs.choose(client.mac_from, service_type == Some(CALL_CHECK)) {
         Choice::Mismatch => reject(RejectReason::MacMismatch, "mab", macs.user_name),
-        Choice::Bypass(mac) => match check_password(packet, client, mac) {
+        Choice::Bypass(mac) => match check_password(admitted, client, mac) {
             Ok(()) => Authenticated::Device(Identity {
                 method: Method::Mab,
                 mac,
@@ -179,11 +179,13 @@ pub fn eap_md5_device(
 }
 
 /// The password of a MAC bypass: PAP or CHAP with the MAC, with the User-Name, with nothing, or as configured.
-fn check_password(packet: &Packet<'_>, client: &Client, mac: Option<MacAddress>) -> Result<(), RejectReason> {
+fn check_password(admitted: &Admitted<'_>, client: &Client, mac: Option<MacAddress>) -> Result<(), RejectReason> {
+    let Admitted { packet, proof, .. } = admitted;
     let user_name = packet.first(kind::USER_NAME).unwrap_or_default();
     if let Some(hidden) = packet.first(kind::USER_PASSWORD) {
         let mut room: hidden::HiddenBuffer = [0; 253];
-        let password = hidden::reveal_password(hidden, packet.authenticator(), &client.secret, &mut room)
+        let password = proof
+            .reveal_password(hidden, packet, &client.secret, &mut room)
             .map_err(|_| RejectReason::BadPasswordAttribute)?;
         return if is_right(client, mac, user_name, |candidate| hidden::is_equal(candidate, password))
             || (matches!(client.mab_password, MabPassword::Mac) && mac.is_some() && MacAddress::parse(password) == mac)

@@ -7,20 +7,22 @@ use crate::{
     device::question::Answer,
 };
 
-use super::{
-    action::{Datagram, Outbox},
-    work::Done,
-};
+use super::{action::Outbox, arrival::Arrival, work::Done};
 
 /// What a shard's thread drives. Time comes with every call; nothing in here waits.
 ///
-/// The order of calls: `begin`, then any number of `handle`, `resume` and `expire`, then `end`, and only after it are
-/// the replies sent. `end` hands the batch's events to the log; an acknowledgement of accounting depends on that.
+/// The order of calls: `begin`, then any number of `look`, `handle`, `resume` and `expire`, then `end`, and only after it
+/// are the replies sent. `end` signs replies and hands the batch's events to the log; an acknowledgement of accounting
+/// depends on that.
 pub trait Machine {
     /// A batch begins: the machine looks whether the configuration was swapped.
     fn begin(&mut self, now: Now);
+    /// Datagrams were received, each of which is handled next: what can be computed for all of them at once, may be now.
+    fn look(&mut self, batch: &mut [Option<Arrival<'_>>]) {
+        let _ = batch;
+    }
     /// A datagram was received.
-    fn handle(&mut self, now: Now, datagram: Datagram<'_>, out: &mut dyn Outbox);
+    fn handle(&mut self, now: Now, arrival: &Arrival<'_>, out: &mut dyn Outbox);
     /// A question was answered.
     fn resume(&mut self, now: Now, answer: &Answer, out: &mut dyn Outbox);
     /// A handshake that was given to another thread is computed.
@@ -28,7 +30,7 @@ pub trait Machine {
     /// The time told by `wake_at` has come, or a batch was handled: deadlines and delayed rejects that are due.
     fn expire(&mut self, now: Now, out: &mut dyn Outbox);
     /// The batch ends.
-    fn end(&mut self, now: Now);
+    fn end(&mut self, now: Now, out: &mut dyn Outbox);
     /// When `expire` must be called at the latest.
     fn wake_at(&self) -> Mono;
     /// New requests are no longer taken; what waits is still answered.

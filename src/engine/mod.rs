@@ -11,6 +11,7 @@
 
 pub mod action;
 pub mod admit;
+pub mod arrival;
 pub mod authenticate;
 pub mod chance;
 pub mod client;
@@ -26,6 +27,7 @@ pub mod hits;
 pub mod identity;
 pub mod lookup;
 pub mod machine;
+mod outgoing;
 pub mod parked;
 mod parts;
 mod pass;
@@ -47,7 +49,8 @@ use crate::{
 
 pub use parts::{Parts, Room};
 
-use action::{Datagram, Outbox};
+use action::Outbox;
+use arrival::Arrival;
 use machine::Machine;
 use snapshot::Snapshot;
 use state::State;
@@ -76,24 +79,36 @@ impl Machine for Engine {
         if !Arc::ptr_eq(&current, &self.snapshot) {
             self.snapshot = Arc::clone(&current);
         }
+        self.state.outgoing.clear();
     }
 
-    fn handle(&mut self, now: Now, datagram: Datagram<'_>, out: &mut dyn Outbox) {
-        self.state.receive(&self.snapshot, now, datagram, out);
+    fn look(&mut self, batch: &mut [Option<Arrival<'_>>]) {
+        self.state.look(&self.snapshot, batch);
+    }
+
+    fn handle(&mut self, now: Now, arrival: &Arrival<'_>, out: &mut dyn Outbox) {
+        self.state.outgoing.call_begins();
+        self.state.receive(&self.snapshot, now, arrival, out);
+        self.state.outgoing.call_ended();
     }
 
     fn resume(&mut self, now: Now, answer: &Answer, out: &mut dyn Outbox) {
+        self.state.outgoing.call_begins();
         while let Some(mut parked) = self.state.parked.take_waiting(answer.server, answer.key) {
             parked.pursuit.answered(answer.server, &answer.outcome);
             self.state.go_on(now, parked, out);
         }
+        self.state.outgoing.call_ended();
     }
 
     fn finished(&mut self, now: Now, done: Done, out: &mut dyn Outbox) {
+        self.state.outgoing.call_begins();
         self.state.go_on_conversing(now, done, out);
+        self.state.outgoing.call_ended();
     }
 
     fn expire(&mut self, now: Now, out: &mut dyn Outbox) {
+        self.state.outgoing.call_begins();
         while let Some(mut parked) = self.state.parked.take_due(now.mono) {
             if let Some((server, _)) = parked.pursuit.waiting {
                 parked.pursuit.failed(server, Failure::Late);
@@ -101,10 +116,12 @@ impl Machine for Engine {
             self.state.go_on(now, parked, out);
         }
         self.state.release_rejects(now, out);
+        self.state.outgoing.call_ended();
     }
 
-    fn end(&mut self, now: Now) {
-        self.state.end(now);
+    fn end(&mut self, now: Now, out: &mut dyn Outbox) {
+        self.state.outgoing.call_begins();
+        self.state.end(now, out);
     }
 
     fn wake_at(&self) -> Mono {

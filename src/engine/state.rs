@@ -12,12 +12,19 @@ use crate::{
         cell::Counter,
         engine::{CODES, ClientCells, ShardCells},
     },
-    radius::{code::Code, kind, packet::Packet, reply::ReplyBuffer},
+    radius::{
+        checks::{Checks, Proof},
+        code::Code,
+        kind,
+        packet::Packet,
+        reply::ReplyBuffer,
+    },
 };
 
 use super::{
     action::{Datagram, Outbox, Port},
     admit::{Refused, admit, check_lengths},
+    arrival::{Arrival, Glimpse},
     chance::Chance,
     client::Client,
     decide::RequestPlace,
@@ -26,6 +33,7 @@ use super::{
     drops::{DropLog, Dropped},
     duplicate::{DuplicateTable, RequestKey, Seen},
     event::{AccountingEvent, DropReason, Event, EventSink},
+    outgoing::Outgoing,
     parked::ParkedRequests,
     parts::Parts,
     pass::Pass,
@@ -41,7 +49,9 @@ pub(super) struct State {
     pub(super) parked: ParkedRequests,
     pub(super) delayed: DelayedRejects,
     drops: DropLog,
+    checks: Checks,
     pub(super) buffer: ReplyBuffer,
+    pub(super) outgoing: Outgoing,
     pub(super) chance: Chance,
     sessions: u64,
     pub(super) dialogues: Arc<Dialogues>,
@@ -64,7 +74,9 @@ impl State {
             parked: ParkedRequests::new(parts.room.parked),
             delayed: DelayedRejects::new(parts.room.delayed),
             drops: DropLog::default(),
+            checks: Checks::new(),
             buffer: ReplyBuffer::new(),
+            outgoing: Outgoing::default(),
             sessions: chance.next(),
             chance,
             dialogues: parts.dialogues,
@@ -78,18 +90,45 @@ impl State {
         }
     }
 
+    /// Finds the clients and checks the hashes of a batch, side by side. A datagram alone is not worth it.
+    pub(super) fn look<'a>(&mut self, snapshot: &Snapshot, batch: &mut [Option<Arrival<'a>>]) {
+        if batch.len() < 2 {
+            return;
+        }
+        self.checks.clear();
+        for arrival in batch.iter_mut().flatten() {
+            arrival.glimpse = self.glimpse(snapshot, arrival.datagram);
+        }
+        self.checks.run();
+        for glimpse in batch.iter_mut().flatten().filter_map(|arrival| arrival.glimpse.as_mut()) {
+            glimpse.proof = self.checks.proof(glimpse.number, &glimpse.packet);
+        }
+    }
+
+    /// What is refused later is not looked at.
+    fn glimpse<'a>(&mut self, snapshot: &Snapshot, datagram: Datagram<'a>) -> Option<Glimpse<'a>> {
+        let client = snapshot.clients.find(datagram.peer.address.ip())?;
+        let packet = Packet::parse(datagram.octets).ok()?;
+        let number = self.checks.add(&packet, &client.secret);
+        Some(Glimpse { client: client.index, packet, number, proof: None })
+    }
+
     /// A datagram came.
-    pub(super) fn receive(&mut self, snapshot: &Arc<Snapshot>, now: Now, datagram: Datagram<'_>, out: &mut dyn Outbox) {
-        let client = snapshot.clients.find(datagram.peer.address.ip());
+    pub(super) fn receive(&mut self, snapshot: &Arc<Snapshot>, now: Now, arrival: &Arrival<'_>, out: &mut dyn Outbox) {
+        let datagram = &arrival.datagram;
+        let client = match &arrival.glimpse {
+            Some(glimpse) => snapshot.clients.list().get(glimpse.client as usize),
+            None => snapshot.clients.find(datagram.peer.address.ip()),
+        };
         let refused = match (check_lengths(datagram.octets), client) {
             (Err(refused), _) => refused,
             (Ok(()), None) => DropReason::UnknownClient.into(),
-            (Ok(()), Some(client)) => match self.serve(snapshot, client, now, datagram, out) {
+            (Ok(()), Some(client)) => match self.serve(snapshot, client, now, arrival, out) {
                 Ok(()) => return,
                 Err(refused) => refused,
             },
         };
-        self.refuse(now, &datagram, client, refused);
+        self.refuse(now, datagram, client, refused);
     }
 
     fn serve(
@@ -97,15 +136,22 @@ impl State {
         snapshot: &Arc<Snapshot>,
         client: &Arc<Client>,
         now: Now,
-        datagram: Datagram<'_>,
+        arrival: &Arrival<'_>,
         out: &mut dyn Outbox,
     ) -> Result<(), Refused> {
+        let datagram = arrival.datagram;
         // Counted before it is checked (RFC 5080 section 2.3.5).
         if let (Some(cells), Some(code)) = (self.cells_of(client), datagram.octets.first()) {
             count_code(&cells.requests, Code(*code));
         }
-        let admitted = admit(datagram.octets, datagram.port, client)?;
-        let packet = admitted.packet;
+        let (packet, proof) = match arrival.glimpse {
+            Some(Glimpse { packet, proof: Some(proof), .. }) => (packet, proof),
+            _ => {
+                let packet = Packet::parse(datagram.octets)?;
+                (packet, Proof::of(&packet, &client.secret))
+            }
+        };
+        let admitted = admit(packet, datagram.port, client, proof)?;
         if packet.code() == Code::STATUS_SERVER {
             return self.answer_status(client, datagram, packet, out);
         }
@@ -155,10 +201,12 @@ impl State {
         for value in packet.all(kind::PROXY_STATE) {
             self.buffer.push(kind::PROXY_STATE, value).map_err(|_| Refused::from(DropReason::Overload))?;
         }
-        let octets = self.buffer.sign(packet.authenticator(), &client.secret);
-        out.send(&datagram.peer, octets);
         if let Some(cells) = client.cells.get(usize::from(self.shard)) {
             count_code(&cells.responses, code);
+        }
+        let way = (datagram.peer, None, None);
+        if self.outgoing.add(&mut self.buffer, packet.authenticator(), &client.secret, way) {
+            self.send_signed(out);
         }
         Ok(())
     }
@@ -192,16 +240,38 @@ impl State {
         Ok(())
     }
 
-    /// Sends the reply in the buffer now, and stores it for repeats.
+    /// Sends the reply in the buffer with this batch, and stores it for repeats.
     pub(super) fn send(&mut self, pass: Pass<'_>, out: &mut dyn Outbox) {
-        let octets = self.buffer.sign(pass.packet.authenticator(), &pass.client.secret);
-        out.send(&pass.peer, octets);
-        self.duplicates.answer(pass.ticket, octets);
-        let code = Code(octets.first().copied().unwrap_or(0));
         if let Some(cells) = pass.client.cells.get(usize::from(self.shard)) {
-            count_code(&cells.responses, code);
+            count_code(&cells.responses, self.buffer.code());
         }
-        self.update_inflight();
+        self.leave(pass, None, out);
+    }
+
+    fn leave(&mut self, pass: Pass<'_>, delay: Option<(Mono, Arc<Client>)>, out: &mut dyn Outbox) {
+        let way = (pass.peer, Some(pass.ticket), delay);
+        if self.outgoing.add(&mut self.buffer, pass.packet.authenticator(), &pass.client.secret, way) {
+            self.send_signed(out);
+        }
+    }
+
+    /// Signs the replies of this batch; each is then sent, or delayed.
+    fn send_signed(&mut self, out: &mut dyn Outbox) {
+        let mut outgoing = std::mem::take(&mut self.outgoing);
+        outgoing.sign(|waiting, octets| match (waiting.delay, waiting.ticket) {
+            (Some((due, client)), Some(ticket)) => {
+                if let Some(early) = self.delayed.push(due, waiting.peer, ticket, client, octets) {
+                    self.release(early, out);
+                }
+            }
+            (_, ticket) => {
+                out.send(&waiting.peer, octets);
+                if let Some(ticket) = ticket {
+                    self.duplicates.answer(ticket, octets);
+                }
+            }
+        });
+        self.outgoing = outgoing;
     }
 
     /// Keeps the reject in the buffer until arrival plus delay, with up to a fifth of jitter, but not beyond the deadline
@@ -216,12 +286,7 @@ impl State {
         if due <= now.mono || self.is_draining {
             return self.send(pass, out);
         }
-        let octets = self.buffer.sign(pass.packet.authenticator(), &pass.client.secret);
-        let early = self.delayed.push(due, pass.peer, pass.ticket, Arc::clone(pass.client), octets);
-        if let Some(early) = early {
-            self.release(early, out);
-        }
-        self.update_inflight();
+        self.leave(pass, Some((due, Arc::clone(pass.client))), out);
     }
 
     /// Sends the rejects whose delay is over.
@@ -245,8 +310,10 @@ impl State {
     }
 
     /// The batch is over.
-    pub(super) fn end(&mut self, now: Now) {
+    pub(super) fn end(&mut self, now: Now, out: &mut dyn Outbox) {
+        self.send_signed(out);
         self.events.flush(now);
+        self.update_inflight();
     }
 
     pub(super) fn wake_at(&self) -> Mono {

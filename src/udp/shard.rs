@@ -13,6 +13,7 @@ use crate::{
     clock::{self, Mono, Now},
     engine::{
         action::Outbox,
+        arrival::Arrival,
         machine::{Machine, Mail},
     },
     limits,
@@ -122,8 +123,18 @@ impl Shard {
         };
         self.cells.received.add(received as u64);
         self.busy |= received == limits::BATCH_DATAGRAMS;
-        for datagram in self.inbound.datagrams() {
-            self.hand.call(|machine, out| machine.handle(now, datagram, out));
+        let mut batch = [const { None }; limits::BATCH_DATAGRAMS];
+        let mut count = 0;
+        for (place, datagram) in batch.iter_mut().zip(self.inbound.datagrams()) {
+            *place = Some(Arrival::from(datagram));
+            count += 1;
+        }
+        let batch = batch.get_mut(..count).unwrap_or_default();
+        // If looking ahead meets a bug, each datagram is still handled alone, so that one of them doesn't take the rest
+        // along.
+        self.hand.call(|machine, _| machine.look(batch));
+        for arrival in batch.iter().flatten() {
+            self.hand.call(|machine, out| machine.handle(now, arrival, out));
         }
     }
 
@@ -182,7 +193,7 @@ impl Hand {
     }
 
     fn end(&mut self, now: Now) {
-        if self.call(|machine, _| machine.end(now)).is_none() {
+        if self.call(|machine, out| machine.end(now, out)).is_none() {
             // The events of this batch may not have reached the log, so nothing of it may be acknowledged.
             self.replies.clear();
         }

@@ -13,6 +13,7 @@ mod eap_keys;
 mod eap_refused;
 mod eap_settings;
 mod engine;
+mod engine_batch;
 mod engine_eap;
 mod fuzz;
 mod fuzz_bodies;

@@ -268,7 +268,9 @@ impl Story {
         self.open.insert(address, Asked { device, at: now.mono });
         let peer = Peer { address, route: Route { listener: 0, local: None, interface: 0 } };
         self.world.engine.begin(now);
-        self.world.engine.handle(now, Datagram { octets: &octets, peer, port: Port::Auth }, &mut self.world.sent);
+        let datagram = Datagram { octets: &octets, peer, port: Port::Auth };
+        self.world.engine.handle(now, &datagram.into(), &mut self.world.sent);
+        self.world.engine.end(now, &mut self.world.sent);
     }
 
     /// Moves the clock by a tick and returns what was replied.
@@ -281,7 +283,7 @@ impl Story {
             self.world.engine.resume(now, &answer, &mut self.world.sent);
         }
         self.world.engine.expire(now, &mut self.world.sent);
-        self.world.engine.end(now);
+        self.world.engine.end(now, &mut self.world.sent);
         let sent = std::mem::take(&mut self.world.sent.0);
         let replies = sent.into_iter().map(|(peer, octets)| {
             assert!(Packet::parse(&octets).is_ok());

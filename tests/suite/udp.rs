@@ -19,7 +19,8 @@ use radmit::{
         question::{Answer, Answers, Key, Outcome, ServerIndex},
     },
     engine::{
-        action::{Datagram, Outbox, Peer, Port},
+        action::{Outbox, Peer, Port},
+        arrival::Arrival,
         machine::Machine,
         work::Done,
     },
@@ -73,7 +74,8 @@ impl Toy {
 impl Machine for Toy {
     fn begin(&mut self, _: Now) {}
 
-    fn handle(&mut self, now: Now, datagram: Datagram<'_>, out: &mut dyn Outbox) {
+    fn handle(&mut self, now: Now, arrival: &Arrival<'_>, out: &mut dyn Outbox) {
+        let datagram = arrival.datagram;
         let Peer { route, .. } = datagram.peer;
         let octets = datagram.octets.len();
         self.tell(Told::Handled { port: datagram.port, listener: route.listener, local: route.local, octets });
@@ -132,7 +134,7 @@ impl Machine for Toy {
         }
     }
 
-    fn end(&mut self, _: Now) {
+    fn end(&mut self, _: Now, _: &mut dyn Outbox) {
         if std::mem::take(&mut self.end_panics) {
             self.tell(Told::Ended);
             panic!("the toy was told to");

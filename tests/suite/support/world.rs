@@ -19,6 +19,7 @@ use radmit::{
     engine::{
         Engine, Parts, Room,
         action::{Datagram, Outbox, Peer, Port, Route},
+        arrival::Arrival,
         client::{Client, Clients, EapOptions, MabPassword, MacFrom, MessageAuthenticatorMode, Network},
         event::{Event, EventSink},
         hits::Hits,
@@ -259,10 +260,35 @@ impl World {
     pub(crate) fn send_from(&mut self, from: SocketAddr, port: Port, octets: &[u8]) -> Vec<Vec<u8>> {
         let peer = Peer { address: from, route: Route { listener: 0, local: None, interface: 0 } };
         self.engine.begin(self.now);
-        self.engine.handle(self.now, Datagram { octets, peer, port }, &mut self.sent);
+        self.engine.handle(self.now, &Datagram { octets, peer, port }.into(), &mut self.sent);
         self.engine.expire(self.now, &mut self.sent);
-        self.engine.end(self.now);
+        self.engine.end(self.now, &mut self.sent);
         self.take()
+    }
+
+    /// Hands datagrams to the engine in batches of this size, and returns what it sends and to whom.
+    pub(crate) fn send_batches(
+        &mut self,
+        datagrams: &[(SocketAddr, Port, Vec<u8>)],
+        size: usize,
+    ) -> Vec<(Peer, Vec<u8>)> {
+        for batch in datagrams.chunks(size) {
+            let mut arrivals: Vec<Option<Arrival<'_>>> = batch
+                .iter()
+                .map(|(address, port, octets)| {
+                    let route = Route { listener: 0, local: None, interface: 0 };
+                    Some(Datagram { octets, peer: Peer { address: *address, route }, port: *port }.into())
+                })
+                .collect();
+            self.engine.begin(self.now);
+            self.engine.look(&mut arrivals);
+            for arrival in arrivals.iter().flatten() {
+                self.engine.handle(self.now, arrival, &mut self.sent);
+            }
+            self.engine.expire(self.now, &mut self.sent);
+            self.engine.end(self.now, &mut self.sent);
+        }
+        std::mem::take(&mut self.sent.0)
     }
 
     /// Moves the clock, stopping wherever the engine wants to be woken, and returns what is sent meanwhile.
@@ -276,7 +302,7 @@ impl World {
             self.now = self.now.advanced(wake.since(self.now.mono));
             self.engine.begin(self.now);
             self.engine.expire(self.now, &mut self.sent);
-            self.engine.end(self.now);
+            self.engine.end(self.now, &mut self.sent);
         }
         self.now = self.now.advanced(until.since(self.now.mono));
         self.take()
@@ -286,7 +312,7 @@ impl World {
     pub(crate) fn answer(&mut self, server: ServerIndex, key: Key, outcome: Outcome) -> Vec<Vec<u8>> {
         self.engine.begin(self.now);
         self.engine.resume(self.now, &Answer { server, key, outcome }, &mut self.sent);
-        self.engine.end(self.now);
+        self.engine.end(self.now, &mut self.sent);
         self.take()
     }
 
@@ -294,7 +320,7 @@ impl World {
     pub(crate) fn finish(&mut self, done: Done) -> Vec<Vec<u8>> {
         self.engine.begin(self.now);
         self.engine.finished(self.now, done, &mut self.sent);
-        self.engine.end(self.now);
+        self.engine.end(self.now, &mut self.sent);
         self.take()
     }
 

@@ -26,11 +26,40 @@ impl MacAddress {
     ///
     /// The separators `-`, `:` and `.` may stand between octets; one text uses one of them only.
     #[must_use]
+    #[inline]
     pub fn parse(text: &[u8]) -> Option<Self> {
-        // 12 digits and at most 5 separators; longer input can't be a MAC and is not looked at.
-        if text.len() < 12 || text.len() > 17 {
-            return None;
+        match text.len() {
+            // Nearly all MACs are spelled in one of these two ways.
+            17 | 12 => Self::parse_pairs(text).or_else(|| Self::parse_any(text)),
+            // 12 digits and at most 5 separators; longer input can't be a MAC and is not looked at.
+            13..=16 => Self::parse_any(text),
+            _ => None,
         }
+    }
+
+    /// Reads six pairs of digits, with the same separator between them or none.
+    fn parse_pairs(text: &[u8]) -> Option<Self> {
+        let mut octets = [0u8; 6];
+        let mut digits = 0;
+        if let Ok(text) = <&[u8; 17]>::try_from(text) {
+            let separator = text[2];
+            let is_uniform = [text[5], text[8], text[11], text[14]] == [separator; 4];
+            if !is_uniform || !matches!(separator, b'-' | b':' | b'.') {
+                return None;
+            }
+            for (at, octet) in octets.iter_mut().enumerate() {
+                *octet = pair(text[3 * at], text[3 * at + 1], &mut digits);
+            }
+        } else {
+            let text = <&[u8; 12]>::try_from(text).ok()?;
+            for (at, octet) in octets.iter_mut().enumerate() {
+                *octet = pair(text[2 * at], text[2 * at + 1], &mut digits);
+            }
+        }
+        (digits & NO_DIGIT == 0).then_some(Self(octets))
+    }
+
+    fn parse_any(text: &[u8]) -> Option<Self> {
         let mut octets = [0u8; 6];
         let mut digits = 0usize;
         let mut separator = None;
@@ -201,6 +230,30 @@ fn strip_prefix_ignoring_case<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [
     head.eq_ignore_ascii_case(prefix).then_some(tail)
 }
 
+/// Set in the value of an octet that is no digit.
+const NO_DIGIT: u8 = 0x80;
+
+/// What each octet is worth as a digit.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut octet: u8 = 0;
+    while octet < NO_DIGIT {
+        if let Some(digit) = hex_digit(octet) {
+            digits[octet as usize] = digit;
+        }
+        octet += 1;
+    }
+    digits
+};
+
+/// An octet of two digits; notes in `seen` if one of them is none.
+#[inline]
+fn pair(high: u8, low: u8, seen: &mut u8) -> u8 {
+    let (high, low) = (DIGITS[usize::from(high)], DIGITS[usize::from(low)]);
+    *seen |= high | low;
+    high << 4 | low & 15
+}
+
 const fn hex_digit(octet: u8) -> Option<u8> {
     match octet {
         b'0'..=b'9' => Some(octet - b'0'),
@@ -212,6 +265,8 @@ const fn hex_digit(octet: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const GUID: &str = "5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c01";
@@ -250,6 +305,24 @@ mod tests {
             "a4 c3 f0 11 22 33",
         ] {
             assert_eq!(MacAddress::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_to_read_a_mac_agrees_with_the_long_one(
+            octets in any::<[u8; 6]>(),
+            separator in prop_oneof![Just(""), Just("-"), Just(":"), Just(".")],
+            is_upper in any::<bool>(),
+            (at, instead) in (0_usize..40, prop_oneof![any::<u8>(), Just(b'-'), Just(b'g'), Just(b'0')]),
+        ) {
+            let text = octets.map(|octet| format!("{octet:02x}")).join(separator);
+            let mut text = if is_upper { text.to_uppercase() } else { text }.into_bytes();
+            prop_assert_eq!(MacAddress::parse(&text), Some(MacAddress::new(octets)));
+            if let Some(place) = text.get_mut(at) {
+                *place = instead;
+            }
+            prop_assert_eq!(MacAddress::parse(&text), MacAddress::parse_any(&text));
         }
     }
 

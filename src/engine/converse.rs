@@ -135,13 +135,13 @@ impl State {
         };
         let Some(set) = pass.case(now, &identity, None).choose_set() else {
             let decision = Decision::reject(None, Reason::NoRuleMatched);
-            return self.conclude(pass, &identity, &decision, &Known::nothing(), None, now, out);
+            return self.conclude_unasked(pass, &identity, &decision, now, out);
         };
         let methods = pass.snapshot.policy.set(set).map(|set| set.methods);
         let allows = |method| methods.is_some_and(|methods| methods.allows(method));
         if !allows(Method::Eap) {
             let decision = Decision::reject(Some(set), Reason::MethodNotAllowed);
-            return self.conclude(pass, &identity, &decision, &Known::nothing(), None, now, out);
+            return self.conclude_unasked(pass, &identity, &decision, now, out);
         }
         let offer = Offer {
             tls: allows(Method::EapTls).then(|| tls_offer(&pass)).flatten(),

@@ -7,7 +7,7 @@ use crate::{
     device::record::{Compliance, DeviceRecord},
     eap::tls::evidence::Evidence,
     policy::{
-        decision::{Decision, SetIndex},
+        decision::SetIndex,
         facts::{self, ClientFacts, Facts, IdentityFacts, Lookup, MdmFacts, Method, NasPort, SessionFacts},
         request,
     },
@@ -66,12 +66,6 @@ impl<'a> Case<'a> {
     #[must_use]
     pub fn choose_set(&self) -> Option<SetIndex> {
         self.snapshot.policy.choose_set(&self.facts(&Known::nothing()))
-    }
-
-    /// The decision, once everything that can be known is known.
-    #[must_use]
-    pub fn decide(&self, set: SetIndex, known: &Known) -> Decision {
-        self.snapshot.policy.decide(Some(set), &self.facts(known))
     }
 
     /// What policy may ask about.

@@ -33,6 +33,18 @@ use super::{
     state::State,
 };
 
+/// A request that was judged, and by what.
+#[derive(Clone, Copy)]
+struct Judged<'a> {
+    identity: &'a Identity,
+    decision: &'a Decision,
+    known: &'a Known,
+    /// What policy judged.
+    facts: &'a Facts<'a>,
+    /// How long device management was waited for.
+    waited: Duration,
+}
+
 impl State {
     pub(super) fn access(&mut self, pass: Pass<'_>, admitted: &Admitted<'_>, now: Now, out: &mut dyn Outbox) {
         if pass.client.message_authenticator != MessageAuthenticatorMode::Require
@@ -61,11 +73,11 @@ impl State {
         let case = pass.case(now, identity, None);
         let Some(set) = case.choose_set() else {
             let decision = Decision::reject(None, Reason::NoRuleMatched);
-            return self.conclude(pass, identity, &decision, &Known::nothing(), None, now, out);
+            return self.conclude_unasked(pass, identity, &decision, now, out);
         };
         if !pass.snapshot.policy.set(set).is_some_and(|set| set.methods.allows(identity.method)) {
             let decision = Decision::reject(Some(set), Reason::MethodNotAllowed);
-            return self.conclude(pass, identity, &decision, &Known::nothing(), None, now, out);
+            return self.conclude_unasked(pass, identity, &decision, now, out);
         }
         self.pursue(pass, identity, None, set, Pursuit::default(), now, out);
     }
@@ -104,12 +116,16 @@ impl State {
                         let _ = self.questions.ask(question);
                     }
                     let evidence = talk.as_ref().and_then(|talk| talk.evidence.as_deref());
-                    let decision = pass.case(now, identity, evidence).decide(set, &known);
+                    let case = pass.case(now, identity, evidence);
+                    let facts = case.facts(&known);
+                    let decision = pass.snapshot.policy.decide(Some(set), &facts);
                     if let Some(talk) = talk {
                         let waited = waited_since(pursuit.started, now);
                         return self.settle(pass, identity, talk, decision, known, waited, now, out);
                     }
-                    return self.conclude(pass, identity, &decision, &known, pursuit.started, now, out);
+                    let waited = waited_since(pursuit.started, now);
+                    let judged = Judged { identity, decision: &decision, known: &known, facts: &facts, waited };
+                    return self.conclude(pass, judged, now, out);
                 }
                 Step::Ask { server, key, deadline, never_seen } => {
                     if deadline <= now.mono || !self.parked.has_room() {
@@ -153,29 +169,33 @@ impl State {
         }
     }
 
-    /// Writes the reply of a decision and sends it, delays it, or stays silent.
-    #[expect(clippy::too_many_arguments, reason = "the whole of what is known about a request ends here")]
-    pub(super) fn conclude(
+    /// The same for a decision that needs no device management.
+    pub(super) fn conclude_unasked(
         &mut self,
         pass: Pass<'_>,
         identity: &Identity,
         decision: &Decision,
-        known: &Known,
-        asked_at: Option<Mono>,
         now: Now,
         out: &mut dyn Outbox,
     ) {
+        let known = Known::nothing();
+        let case = pass.case(now, identity, None);
+        let facts = case.facts(&known);
+        let judged = Judged { identity, decision, known: &known, facts: &facts, waited: Duration::ZERO };
+        self.conclude(pass, judged, now, out);
+    }
+
+    /// Writes the reply of a decision and sends it, delays it, or stays silent.
+    fn conclude(&mut self, pass: Pass<'_>, judged: Judged<'_>, now: Now, out: &mut dyn Outbox) {
+        let Judged { identity, decision, known, facts, waited } = judged;
         self.count_decision(pass, identity.method, decision, now);
         count_lookup(pass, known);
-        let case = pass.case(now, identity, None);
-        let facts = case.facts(known);
-        let waited = waited_since(asked_at, now);
         let mut line = Line {
             method: identity.method.name(),
             mac: identity.mac,
             outcome: Outcome::Decided(decision),
             known: Some(known),
-            facts: Some(&facts),
+            facts: Some(facts),
             waited,
             ..Line::new(pass.arrived)
         };
@@ -188,7 +208,7 @@ impl State {
             Access::Accept | Access::Reject => {
                 let is_accept = decision.access == Access::Accept;
                 let session = is_accept.then(|| self.session());
-                let is_written = self.write_result(pass, &facts, decision, EapPart::default(), session.as_ref());
+                let is_written = self.write_result(pass, facts, decision, EapPart::default(), session.as_ref());
                 if !is_written {
                     line.outcome = Outcome::Refused(RejectReason::ReplyTooLarge);
                     return self.reject_bare(pass, now, line, out);

@@ -16,8 +16,9 @@ use crate::{
 };
 
 use super::{
-    fleet::{Table, Walk},
+    fleet::Fleet,
     identifier::{EntraId, IntuneId, MacAddress},
+    index::Walk,
     join::Joiner,
     marks::Marks,
     question::{Key, Medium},
@@ -92,10 +93,7 @@ impl Default for Capacity {
 /// What is known about the devices of one MDM server.
 pub struct Directory {
     capacity: Capacity,
-    by_intune_id: Table<IntuneId>,
-    by_entra_id: Table<EntraId>,
-    by_wifi_mac: Table<MacAddress>,
-    by_ethernet_mac: Table<MacAddress>,
+    fleet: Fleet,
     /// Apart from the links: a flood of strangers must not push devices out.
     denied: Cache<Key, Denial>,
     links: Cache<MacAddress, Link>,
@@ -130,11 +128,7 @@ impl Directory {
         let outside = u64::try_from(capacity.outside).unwrap_or(u64::MAX);
         Self {
             capacity,
-            by_intune_id: Table::new(|record| Some(record.intune_id)),
-            by_entra_id: Table::new(|record| record.entra_id),
-            by_wifi_mac: Table::new(|record| record.wifi_mac),
-            // A device whose two addresses are equal stands in one table only: it is one device, not two.
-            by_ethernet_mac: Table::new(|record| record.ethernet_mac.filter(|mac| record.wifi_mac != Some(*mac))),
+            fleet: Fleet::new(capacity.devices),
             denied: Cache::new(outside),
             links: Cache::new(outside),
             used: Marks::new(capacity.devices),
@@ -206,14 +200,14 @@ impl Directory {
     /// The record of a device.
     #[must_use]
     pub fn find(&self, id: IntuneId) -> Option<Arc<DeviceRecord>> {
-        self.by_intune_id.first(&id)
+        self.fleet.find(id)
     }
 
     /// The device with this id in Entra; several after re-enrolments.
     #[must_use]
     pub fn find_by_entra_id(&self, now: Now, id: EntraId) -> Match {
         let mut found = Match::Nobody;
-        self.by_entra_id.each(&id, |record| {
+        self.fleet.each_by_entra_id(id, |record| {
             found = std::mem::take(&mut found).consider(record, now.wall);
             Walk::Continue
         });
@@ -224,13 +218,11 @@ impl Directory {
     #[must_use]
     pub fn find_by_mac(&self, now: Now, mac: MacAddress) -> Match {
         let mut found = Match::Nobody;
-        for table in [&self.by_wifi_mac, &self.by_ethernet_mac] {
-            table.each(&mac, |record| {
-                found = std::mem::take(&mut found).consider(record, now.wall);
-                // A docking station's address may be on a thousand devices; the second unlike the first is enough.
-                if matches!(found, Match::Ambiguous(_)) { Walk::Stop } else { Walk::Continue }
-            });
-        }
+        self.fleet.each_by_mac(mac, |record| {
+            found = std::mem::take(&mut found).consider(record, now.wall);
+            // A docking station's address may be on a thousand devices; the second unlike the first is enough.
+            if matches!(found, Match::Ambiguous(_)) { Walk::Stop } else { Walk::Continue }
+        });
         found
     }
 
@@ -292,7 +284,7 @@ impl Directory {
                 return Inserted::Older(Arc::clone(old));
             };
             let completed = Arc::new(completed);
-            self.replace(Some(old), Some(&completed));
+            self.fleet.put(&completed);
             return Inserted::Kept(completed);
         }
         let record = Arc::new(writer.join(record, old.as_deref(), told));
@@ -303,16 +295,16 @@ impl Directory {
             }
             self.devices.fetch_add(1, Relaxed);
         }
-        self.replace(old.as_ref(), Some(&record));
+        self.fleet.put(&record);
         Inserted::Kept(record)
     }
 
     /// Puts `old` back in the place of what came after it, marked as held. Nothing if the device is not known.
     pub fn hold(&self, old: &DeviceRecord) -> Option<Arc<DeviceRecord>> {
         let _writer = self.writer();
-        let current = self.find(old.intune_id)?;
+        self.find(old.intune_id)?;
         let held = Arc::new(DeviceRecord { origin: Origin::Held, ..old.clone() });
-        self.replace(Some(&current), Some(&held));
+        self.fleet.put(&held);
         Some(held)
     }
 
@@ -320,7 +312,7 @@ impl Directory {
     pub fn forget(&self, id: IntuneId) {
         let _writer = self.writer();
         let Some(old) = self.find(id) else { return };
-        self.replace(Some(&old), None);
+        self.fleet.remove(old.intune_id);
         self.devices.fetch_sub(1, Relaxed);
     }
 
@@ -399,19 +391,19 @@ impl Directory {
 
     /// Calls `with` for every record. Writers may go on meanwhile.
     pub fn for_each(&self, with: impl FnMut(&Arc<DeviceRecord>)) {
-        self.by_intune_id.for_each(with);
+        self.fleet.for_each(with);
     }
 
     /// The devices of one of [`Self::parts`] equal parts; for work that is spread over time.
     #[must_use]
     pub fn part(&self, at: usize) -> Vec<Arc<DeviceRecord>> {
-        self.by_intune_id.shard_records(at)
+        self.fleet.part(at)
     }
 
     /// How many parts there are.
     #[must_use]
     pub fn parts(&self) -> usize {
-        self.by_intune_id.shards()
+        self.fleet.parts()
     }
 
     /// Calls `with` for every link that [`Self::link`] made.
@@ -445,13 +437,6 @@ impl Directory {
     #[must_use]
     pub fn outside_len(&self) -> u64 {
         self.denied.entry_count() + self.links.entry_count()
-    }
-
-    fn replace(&self, old: Option<&Arc<DeviceRecord>>, new: Option<&Arc<DeviceRecord>>) {
-        self.by_intune_id.replace(old, new);
-        self.by_entra_id.replace(old, new);
-        self.by_wifi_mac.replace(old, new);
-        self.by_ethernet_mac.replace(old, new);
     }
 
     fn writer(&self) -> MutexGuard<'_, Joiner> {

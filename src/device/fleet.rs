@@ -1,138 +1,242 @@
-//! The tables in which the directory finds a record: by one key each, sharded, read under a short lock.
+//! The devices of the fleet, found by each of their keys without a lock.
 //!
-//! Owns the tables and the choice between several devices with one key. What goes in, and how old it may be, is the
-//! directory's business.
+//! Owns the records, the indexes over their keys, and the choice between several devices with one key. What goes in, and
+//! how old it may be, is the directory's business.
 
 use std::{
     hash::{BuildHasher, Hash},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
+use arc_swap::{ArcSwapOption, Guard};
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use crate::clock::Wall;
 
-use super::record::DeviceRecord;
+use super::{
+    identifier::{EntraId, IntuneId, MacAddress},
+    index::{Index, Walk},
+    record::DeviceRecord,
+};
 
-/// Shards of one table. A shard that grows rehashes its own entries only: 0.1 ms at a million devices.
-const SHARDS: usize = 256;
+/// Records that take memory together.
+const CHUNK: usize = 4_096;
+/// Parts for work that is spread over time.
+const PARTS: usize = 256;
 
-/// Records by one of their keys; several may have the same.
+/// The records of all devices, and where each of their keys is found.
 ///
-/// Every table holds the same `Arc` of a device, so that a record is found with one look and replaced by comparing
-/// pointers.
-pub(super) struct Table<K> {
-    key_of: fn(&DeviceRecord) -> Option<K>,
+/// A record is swapped as a whole, so that a reader sees the old or the new one, never a mixture and never none. The
+/// indexes lag behind or run ahead for a moment: whoever follows one checks that the record has the key.
+pub(super) struct Fleet {
     hasher: RandomState,
     // Bound: the directory adds no device beyond its maximum.
-    shards: Box<[RwLock<HashTable<Arc<DeviceRecord>>>]>,
+    chunks: Box<[OnceLock<Chunk>]>,
+    by_intune_id: Index,
+    by_entra_id: Index,
+    /// Wi-Fi and Ethernet: a device stands under both, and once if they are equal.
+    by_mac: Index,
+    /// Places without a device. Writers only.
+    free: Mutex<Free>,
 }
 
-impl<K: Hash + Eq> Table<K> {
-    /// `key_of`: the key of a record in this table; a record without one is not in it.
-    pub(super) fn new(key_of: fn(&DeviceRecord) -> Option<K>) -> Self {
-        let shards = (0..SHARDS).map(|_| RwLock::new(HashTable::new())).collect();
-        Self { key_of, hasher: RandomState::default(), shards }
-    }
+type Chunk = Box<[ArcSwapOption<DeviceRecord>]>;
 
-    /// Calls `with` for each record that has `key`, until it says stop. Allocates nothing.
-    pub(super) fn each(&self, key: &K, mut with: impl FnMut(&Arc<DeviceRecord>) -> Walk) {
-        let hash = self.hasher.hash_one(key);
-        let table = self.shard(hash).read().unwrap_or_else(PoisonError::into_inner);
-        for record in table.iter_hash(hash) {
-            if (self.key_of)(record).as_ref() == Some(key) && with(record) == Walk::Stop {
-                return;
-            }
+#[derive(Default)]
+struct Free {
+    places: Vec<u32>,
+    /// All places from here on.
+    from: u32,
+}
+
+impl Fleet {
+    /// Room for so many devices; memory is taken when they come.
+    pub(super) fn new(devices: usize) -> Self {
+        Self {
+            hasher: RandomState::default(),
+            chunks: (0..devices.div_ceil(CHUNK)).map(|_| OnceLock::new()).collect(),
+            by_intune_id: Index::new(),
+            by_entra_id: Index::new(),
+            by_mac: Index::new(),
+            free: Mutex::default(),
         }
     }
 
-    /// The first record that has `key`. Allocates nothing.
-    pub(super) fn first(&self, key: &K) -> Option<Arc<DeviceRecord>> {
+    // --- reading: takes no lock, allocates nothing ----------------------------------------------------------------------
+
+    /// The record of a device.
+    pub(super) fn find(&self, id: IntuneId) -> Option<Arc<DeviceRecord>> {
         let mut found = None;
-        self.each(key, |record| {
-            found = Some(Arc::clone(record));
-            Walk::Stop
+        self.by_intune_id.each(self.hash(&id), |place| match &*self.at(place) {
+            Some(record) if record.intune_id == id => {
+                found = Some(Arc::clone(record));
+                Walk::Stop
+            }
+            _ => Walk::Continue,
         });
         found
     }
 
-    /// Puts `new` in the place of `old`; either may be none. The caller lets in one writer at a time.
-    pub(super) fn replace(&self, old: Option<&Arc<DeviceRecord>>, new: Option<&Arc<DeviceRecord>>) {
-        let old = old.and_then(|record| Some((record, (self.key_of)(record)?)));
-        let new = new.and_then(|record| Some((record, (self.key_of)(record)?)));
-        match (old, new) {
-            (Some((old, before)), Some((new, after))) if before == after => {
-                let hash = self.hasher.hash_one(&before);
-                let mut table = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
-                // In place, so that no reader ever misses a device whose key did not change.
-                if let Some(place) = table.find_mut(hash, |kept| Arc::ptr_eq(kept, old)) {
-                    *place = Arc::clone(new);
-                }
-            }
-            (old, new) => {
-                if let Some((new, key)) = new {
-                    self.add(new, &key);
-                }
-                if let Some((old, key)) = old {
-                    self.remove(old, &key);
-                }
-            }
-        }
-    }
-
-    fn add(&self, record: &Arc<DeviceRecord>, key: &K) {
-        let hash = self.hasher.hash_one(key);
-        let mut table = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
-        table.insert_unique(hash, Arc::clone(record), |kept| {
-            (self.key_of)(kept).map_or(0, |key| self.hasher.hash_one(key))
+    /// Calls `with` for each device with this id in Entra, until it says stop.
+    pub(super) fn each_by_entra_id(&self, id: EntraId, mut with: impl FnMut(&Arc<DeviceRecord>) -> Walk) {
+        self.by_entra_id.each(self.hash(&id), |place| match &*self.at(place) {
+            Some(record) if record.entra_id == Some(id) => with(record),
+            _ => Walk::Continue,
         });
     }
 
-    fn remove(&self, record: &Arc<DeviceRecord>, key: &K) {
-        let hash = self.hasher.hash_one(key);
-        let mut table = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(entry) = table.find_entry(hash, |kept| Arc::ptr_eq(kept, record)) {
-            entry.remove();
-        }
+    /// Calls `with` for each device with this address, Wi-Fi or Ethernet, until it says stop.
+    pub(super) fn each_by_mac(&self, mac: MacAddress, mut with: impl FnMut(&Arc<DeviceRecord>) -> Walk) {
+        self.by_mac.each(self.hash(&mac), |place| match &*self.at(place) {
+            Some(record) if record.carries(mac) => with(record),
+            _ => Walk::Continue,
+        });
     }
 
-    /// Calls `with` for every record, shard by shard; no lock is held meanwhile.
+    /// Calls `with` for every record.
     pub(super) fn for_each(&self, mut with: impl FnMut(&Arc<DeviceRecord>)) {
-        for at in 0..self.shards.len() {
-            for record in self.shard_records(at) {
-                with(&record);
+        for record in self.chunks.iter().filter_map(OnceLock::get).flatten() {
+            if let Some(record) = &*record.load() {
+                with(record);
             }
         }
     }
 
-    /// The records of one shard; none past the last.
-    pub(super) fn shard_records(&self, at: usize) -> Vec<Arc<DeviceRecord>> {
-        self.shards.get(at).map_or_else(Vec::new, |shard| {
-            shard.read().unwrap_or_else(PoisonError::into_inner).iter().map(Arc::clone).collect()
-        })
+    /// The records of one part; none past the last. A device stays in its part.
+    pub(super) fn part(&self, at: usize) -> Vec<Arc<DeviceRecord>> {
+        if at >= PARTS {
+            return Vec::new();
+        }
+        let chunks = self.chunks.iter().filter_map(OnceLock::get);
+        chunks.flat_map(|chunk| chunk.iter().skip(at).step_by(PARTS)).filter_map(ArcSwapOption::load_full).collect()
     }
 
-    /// How many shards there are.
-    pub(super) const fn shards(&self) -> usize {
-        self.shards.len()
+    /// How many parts there are.
+    pub(super) const fn parts(&self) -> usize {
+        PARTS
     }
 
-    fn shard(&self, hash: u64) -> &RwLock<HashTable<Arc<DeviceRecord>>> {
-        // The table itself uses the lowest bits and the highest seven.
-        let at = usize::from((hash >> 40).to_le_bytes()[0]);
-        self.shards.get(at).expect("a byte is below the 256 shards")
+    fn at(&self, place: u32) -> Guard<Option<Arc<DeviceRecord>>> {
+        let place = place as usize;
+        let chunk = self.chunks.get(place / CHUNK).and_then(OnceLock::get);
+        chunk.and_then(|chunk| chunk.get(place % CHUNK)).map_or_else(|| Guard::from_inner(None), ArcSwapOption::load)
+    }
+
+    fn hash(&self, key: &impl Hash) -> u32 {
+        (self.hasher.hash_one(key) >> 32) as u32
+    }
+
+    // --- writing: one thread at a time ----------------------------------------------------------------------------------
+
+    /// Puts `new` in the place of the record of the same device, or in a place of its own, if there is room for one.
+    pub(super) fn put(&self, new: &Arc<DeviceRecord>) {
+        let found = self.place_of(new.intune_id);
+        let Some(place) = found.or_else(|| self.take_place()) else {
+            debug_assert!(false, "the directory lets no more devices in than it made room for");
+            return;
+        };
+        let old = if found.is_some() { self.at(place).as_ref().map(Arc::clone) } else { None };
+        let (before, after) = (self.keys(old.as_deref()), self.keys(Some(new)));
+        // Keys that are new lead to the old record for a moment, which does not have them: as if they came later.
+        after.iter().filter(|key| !before.contains(key)).for_each(|key| self.index(key).insert(key.hash, place));
+        self.swap(place, Some(Arc::clone(new)));
+        before.iter().filter(|key| !after.contains(key)).for_each(|key| self.index(key).remove(key.hash, place));
+    }
+
+    /// Removes a device.
+    pub(super) fn remove(&self, id: IntuneId) {
+        let Some(place) = self.place_of(id) else { return };
+        let keys = self.keys(self.at(place).as_deref());
+        self.swap(place, None);
+        keys.iter().for_each(|key| self.index(key).remove(key.hash, place));
+        self.free().places.push(place);
+    }
+
+    fn place_of(&self, id: IntuneId) -> Option<u32> {
+        let mut found = None;
+        self.by_intune_id.each(self.hash(&id), |place| {
+            if self.at(place).as_ref().is_some_and(|record| record.intune_id == id) {
+                found = Some(place);
+            }
+            if found.is_some() { Walk::Stop } else { Walk::Continue }
+        });
+        found
+    }
+
+    fn take_place(&self) -> Option<u32> {
+        let mut free = self.free();
+        if let Some(place) = free.places.pop() {
+            return Some(place);
+        }
+        let place = free.from;
+        let chunk = self.chunks.get(place as usize / CHUNK)?;
+        chunk.get_or_init(|| (0..CHUNK).map(|_| ArcSwapOption::empty()).collect());
+        free.from += 1;
+        Some(place)
+    }
+
+    fn swap(&self, place: u32, record: Option<Arc<DeviceRecord>>) {
+        let place = place as usize;
+        let chunk = self.chunks.get(place / CHUNK).and_then(OnceLock::get);
+        if let Some(kept) = chunk.and_then(|chunk| chunk.get(place % CHUNK)) {
+            kept.store(record);
+        }
+    }
+
+    fn keys(&self, record: Option<&DeviceRecord>) -> Keys {
+        let Some(record) = record else { return Keys::default() };
+        let ethernet = record.ethernet_mac.filter(|mac| record.wifi_mac != Some(*mac));
+        let key = |of, hash| IndexKey { of, hash };
+        Keys([
+            Some(key(Of::IntuneId, self.hash(&record.intune_id))),
+            record.entra_id.map(|id| key(Of::EntraId, self.hash(&id))),
+            record.wifi_mac.map(|mac| key(Of::Mac, self.hash(&mac))),
+            // Two addresses with one hash stand in the index once.
+            ethernet.map(|mac| key(Of::Mac, self.hash(&mac))),
+        ])
+    }
+
+    const fn index(&self, key: &IndexKey) -> &Index {
+        match key.of {
+            Of::IntuneId => &self.by_intune_id,
+            Of::EntraId => &self.by_entra_id,
+            Of::Mac => &self.by_mac,
+        }
+    }
+
+    fn free(&self) -> std::sync::MutexGuard<'_, Free> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-const _: () = assert!(SHARDS == 1 << u8::BITS, "a shard is chosen by one byte of the hash");
+/// The keys of one record as its indexes know them.
+#[derive(Default)]
+struct Keys([Option<IndexKey>; 4]);
 
-/// Whether to look at further records.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Walk {
-    Continue,
-    Stop,
+struct IndexKey {
+    of: Of,
+    hash: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    IntuneId,
+    EntraId,
+    Mac,
+}
+
+impl Keys {
+    /// Each once.
+    fn iter(&self) -> impl Iterator<Item = &IndexKey> {
+        let is_first = |(at, key): &(usize, &Option<IndexKey>)| !self.0.iter().take(*at).any(|before| before == *key);
+        self.0.iter().enumerate().filter(is_first).filter_map(|(_, key)| key.as_ref())
+    }
+
+    fn contains(&self, key: &IndexKey) -> bool {
+        self.0.contains(&Some(*key))
+    }
 }
 
 /// Which of several devices with one key is meant.
@@ -184,4 +288,86 @@ fn same_machine(one: &DeviceRecord, other: &DeviceRecord) -> bool {
 fn newer(one: Arc<DeviceRecord>, other: &Arc<DeviceRecord>) -> Arc<DeviceRecord> {
     let rank = |record: &DeviceRecord| (record.details.last_check_in, record.answered_at, record.intune_id);
     if rank(other) > rank(&one) { Arc::clone(other) } else { one }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        clock::Mono,
+        device::{
+            identifier::Guid,
+            record::{Compliance, Origin},
+        },
+    };
+
+    fn guid(number: u8) -> Guid {
+        Guid::new([number; 16])
+    }
+
+    fn mac(number: u8) -> MacAddress {
+        MacAddress::new([0xa4, 0, 0, 0, 0, number])
+    }
+
+    fn arb_record() -> impl Strategy<Value = DeviceRecord> {
+        let small = || proptest::option::of(0_u8..6);
+        (0_u8..8, small(), small(), small()).prop_map(|(id, entra, wifi, ethernet)| DeviceRecord {
+            entra_id: entra.map(|number| EntraId(guid(number))),
+            wifi_mac: wifi.map(mac),
+            ethernet_mac: ethernet.map(mac),
+            intune_id: IntuneId(guid(id)),
+            ethernet_told: true,
+            managed: true,
+            compliance: Compliance::Compliant,
+            details: Arc::default(),
+            answered_at: Mono::default(),
+            origin: Origin::Sync,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_leads_to_the_devices_that_have_it(
+            steps in proptest::collection::vec((arb_record(), any::<bool>()), 0..60),
+        ) {
+            let (fleet, mut model) = (Fleet::new(8), BTreeMap::new());
+            for (record, is_put) in steps {
+                if is_put {
+                    fleet.put(&Arc::new(record.clone()));
+                    model.insert(record.intune_id, record);
+                } else {
+                    fleet.remove(record.intune_id);
+                    model.remove(&record.intune_id);
+                }
+                for number in 0..8 {
+                    let id = IntuneId(guid(number));
+                    let found = fleet.find(id);
+                    prop_assert_eq!(found.as_deref(), model.get(&id));
+                    let (entra, mac) = (EntraId(guid(number)), mac(number));
+                    let mut found = BTreeMap::new();
+                    fleet.each_by_entra_id(entra, |record| {
+                        assert!(found.insert(record.intune_id, (**record).clone()).is_none(), "each comes once");
+                        Walk::Continue
+                    });
+                    let mut expected = model.clone();
+                    expected.retain(|_, record: &mut DeviceRecord| record.entra_id == Some(entra));
+                    prop_assert_eq!(&found, &expected);
+                    found.clear();
+                    fleet.each_by_mac(mac, |record| {
+                        assert!(found.insert(record.intune_id, (**record).clone()).is_none(), "each comes once");
+                        Walk::Continue
+                    });
+                    let mut expected = model.clone();
+                    expected.retain(|_, record| record.carries(mac));
+                    prop_assert_eq!(&found, &expected);
+                }
+                let parts: usize = (0..fleet.parts()).map(|part| fleet.part(part).len()).sum();
+                prop_assert_eq!(parts, model.len());
+            }
+        }
+    }
 }

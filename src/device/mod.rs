@@ -10,6 +10,7 @@ pub mod directory;
 pub mod file;
 mod fleet;
 pub mod identifier;
+mod index;
 mod join;
 mod marks;
 pub mod question;

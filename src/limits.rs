@@ -260,6 +260,27 @@ pub const SIM_REQUEST_OCTETS_MAX: usize = FILE_OCTETS_MAX;
 /// Parts of one batch (Microsoft Graph, JSON batching).
 pub const GRAPH_BATCH_PARTS_MAX: usize = 20;
 
+// --- the load generator ----------------------------------------------------------------------------------------------
+
+/// Threads of `radmit bench`; a machine with more cores runs several of them.
+pub const BENCH_THREADS_MAX: usize = 64;
+/// Source ports of `radmit bench`: a million Identifiers, and as many file descriptors as systems give without being asked.
+pub const BENCH_SOCKETS_MAX: usize = 4_096;
+/// Room that each of them asks the kernel for, in octets: an answer to every Identifier, with the kernel's bookkeeping.
+pub const BENCH_RECEIVE_OCTETS: usize = 1024 * 1024;
+/// The longest run. Its timeline has a row for each second.
+pub const BENCH_DURATION_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The longest wait for an answer.
+pub const BENCH_TIMEOUT_MAX: Duration = Duration::from_secs(60);
+/// The most retransmissions of one request: no NAS has more patience.
+pub const BENCH_RETRIES_MAX: u32 = 10;
+/// The most requests a second that can be asked for; no machine makes them.
+pub const BENCH_RATE_MAX: f64 = 1e8;
+/// Seconds of the timeline that wait for whoever is told of them. When full the load waits.
+pub const BENCH_SECONDS_QUEUED_MAX: usize = 64;
+/// Rows of a timeline: the longest run, and the longest wait for its last answers.
+pub const BENCH_ROWS_MAX: usize = 24 * 3600 + 60 * 11 + 60;
+
 // --- the log ---------------------------------------------------------------------------------------------------------
 
 /// Octets of lines of one shard that wait to be written: some 1,500 decisions. When full the new event is lost and counted;

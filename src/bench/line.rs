@@ -1,0 +1,151 @@
+//! One thread of a run: its source ports, driven until its share is done.
+//!
+//! Owns sockets, waiting and sending. What is sent and what an answer means is the generator's business.
+
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering::Relaxed, mpsc::SyncSender},
+    time::Duration,
+};
+
+use crate::{
+    clock::{self, Mono},
+    limits,
+    udp::{
+        batch::{self, Inbound},
+        replies::Replies,
+        socket::{self, Readiness, Socket},
+    },
+};
+
+use super::{
+    generator::Generator,
+    plan::Plan,
+    tally::{Second, Tally},
+};
+
+/// A thread's share of a run with all that it needs.
+pub(super) struct Line {
+    plan: Arc<Plan>,
+    sockets: Vec<Socket>,
+    generator: Generator,
+    inbound: Inbound,
+    out: Replies,
+    ready: Readiness,
+    seconds: SyncSender<Second>,
+}
+
+/// What a thread tells when it ends.
+pub(super) struct Ended {
+    pub(super) tally: Tally,
+    pub(super) elapsed: Duration,
+}
+
+/// How often in a row a source port may say that nobody listens before a request counts as not sent.
+const REFUSALS_IN_A_ROW: u32 = 3;
+
+impl Line {
+    /// `sockets`: in the order of the generator's source ports.
+    pub(super) fn new(
+        plan: Arc<Plan>,
+        sockets: Vec<Socket>,
+        generator: Generator,
+        seconds: SyncSender<Second>,
+    ) -> Self {
+        let ready = Readiness::of(sockets.iter().map(Socket::descriptor));
+        Self { plan, sockets, generator, inbound: Inbound::new(), out: Replies::new(), ready, seconds }
+    }
+
+    /// Runs until all is answered or lost.
+    pub(super) fn run(mut self) -> Ended {
+        let mut now = clock::now().mono;
+        while !self.generator.is_finished() {
+            if self.plan.stop.load(Relaxed) {
+                self.generator.stop();
+            }
+            self.wait(now);
+            self.receive();
+            now = clock::now().mono;
+            self.generator.expire(now, &mut self.out);
+            self.generator.offer(now, &mut self.out);
+            self.flush(now);
+            while let Some(second) = self.generator.take_second(now) {
+                // Nobody listens any more when the run was given up.
+                let _ = self.seconds.send(second);
+            }
+        }
+        let (tally, last, elapsed) = self.generator.finish();
+        let _ = self.seconds.send(last);
+        Ended { tally, elapsed }
+    }
+
+    fn wait(&mut self, now: Mono) {
+        let timeout = if self.plan.is_spinning { Duration::ZERO } else { self.generator.wake_at(now).since(now) };
+        // A signal interrupts; the next turn waits again.
+        let _ = self.ready.wait(Some(timeout));
+    }
+
+    fn receive(&mut self) {
+        for (number, socket) in self.sockets.iter().enumerate() {
+            if !self.ready.is_ready(number) {
+                continue;
+            }
+            match self.inbound.receive(socket) {
+                Ok(_) => {
+                    // One moment for the whole batch: it had arrived by then.
+                    let now = clock::now().mono;
+                    for datagram in self.inbound.datagrams() {
+                        self.generator.receive(now, number, datagram.octets);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    self.generator.refused(clock::now().mono, number);
+                }
+                // What can't be received now is asked for again in the next turn, or counts as lost.
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Sends what the generator has written.
+    fn flush(&mut self, now: Mono) {
+        self.out.sort_by_listener();
+        let (mut is_patient, mut refusals) = (true, 0);
+        let mut rest = self.out.entries();
+        while let Some(first) = rest.first() {
+            let number = usize::from(first.to.route.listener);
+            let run = rest.iter().take(limits::BATCH_DATAGRAMS);
+            let run = run.take_while(|entry| entry.to.route.listener == first.to.route.listener).count();
+            let (run, after) = rest.split_at(run);
+            let Some(socket) = self.sockets.get(number) else {
+                debug_assert!(false, "a request for source port {number} of {}", self.sockets.len());
+                rest = after;
+                continue;
+            };
+            let done = match batch::send(socket, &self.out, run) {
+                Ok(count @ 1..) => {
+                    refusals = 0;
+                    count
+                }
+                Err(error) if is_patient && error.kind() == io::ErrorKind::WouldBlock => {
+                    is_patient = socket::wait_for_room(socket, limits::SEND_PATIENCE);
+                    0
+                }
+                // It is about a request that left before.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && refusals < REFUSALS_IN_A_ROW => {
+                    refusals += 1;
+                    self.generator.refused(now, number);
+                    0
+                }
+                Ok(0) | Err(_) => {
+                    if let Some(identifier) = self.out.octets(first).get(1) {
+                        self.generator.unsent(now, number, *identifier);
+                    }
+                    1
+                }
+            };
+            rest = rest.get(done..).unwrap_or_default();
+        }
+        self.out.clear();
+    }
+}

@@ -143,7 +143,8 @@ impl Generator {
                     // Nobody would wait for it any more. To leave it out keeps the rate for those that come after it.
                     let was_blocked = !self.in_flight.has_room() || self.blocked_at.is_some_and(|at| at >= due);
                     let cause = if was_blocked { Loss::NoIdentifier } else { Loss::GeneratorLate };
-                    self.lose(now, is_measured, cause);
+                    self.lose(is_measured, cause);
+                    self.last_event = self.last_event.max(now.min(self.clock.end));
                     continue;
                 }
             }
@@ -220,7 +221,7 @@ impl Generator {
             let was_refused = refused_at.is_some_and(|at| at >= request.sent);
             let silence = if was_refused { Loss::Refused } else { Loss::NoAnswer };
             let cause = request.disbelieved.unwrap_or(silence);
-            self.give_up(now, place, cause);
+            self.give_up(place, cause);
         }
     }
 
@@ -254,7 +255,7 @@ impl Generator {
                 if request.is_measured {
                     self.tally.disbelieved.count(cause);
                 }
-                self.give_up(now, place, cause);
+                self.give_up(place, cause);
             }
         }
     }
@@ -295,22 +296,20 @@ impl Generator {
     }
 
     /// The system did not take the request of this Identifier.
-    pub(super) fn unsent(&mut self, now: Mono, socket: usize, identifier: u8) {
-        self.give_up(now, Place::of(socket, identifier), Loss::SendFailed);
+    pub(super) fn unsent(&mut self, socket: usize, identifier: u8) {
+        self.give_up(Place::of(socket, identifier), Loss::SendFailed);
     }
 
-    fn give_up(&mut self, now: Mono, place: Place, cause: Loss) {
+    fn give_up(&mut self, place: Place, cause: Loss) {
         if let Some(request) = self.in_flight.finish(place, false) {
-            self.lose(now, request.is_measured, cause);
+            self.lose(request.is_measured, cause);
         }
     }
 
-    fn lose(&mut self, now: Mono, is_measured: bool, cause: Loss) {
+    fn lose(&mut self, is_measured: bool, cause: Loss) {
         if is_measured {
             self.tally.lost.count(cause);
             self.second.lost += 1;
-            // A wait that ended in vain doesn't make the run longer: rates are told by what was sent and answered.
-            self.last_event = self.last_event.max(now.min(self.clock.end));
         }
     }
 
@@ -698,7 +697,7 @@ mod tests {
                     0..3 => toy.answer(&request),
                     3 => toy.generator.receive(toy.now, request.0, &unsigned_reply(&request.1)),
                     4 => toy.generator.receive(toy.now, request.0, &request.1),
-                    _ => toy.generator.unsent(toy.now, request.0, request.1[1]),
+                    _ => toy.generator.unsent(request.0, request.1[1]),
                 }
             }
             toy.generator.stop();

@@ -139,7 +139,7 @@ impl Line {
                 }
                 Ok(0) | Err(_) => {
                     if let Some(identifier) = self.out.octets(first).get(1) {
-                        self.generator.unsent(now, number, *identifier);
+                        self.generator.unsent(number, *identifier);
                     }
                     1
                 }

@@ -101,9 +101,9 @@ impl Report {
                 "after-retransmission": tally.answered_after_retransmission,
                 "by-code": object(verdicts),
             },
-            "lost": causes(&tally.lost),
+            "lost": causes(&tally.lost, |_| true),
             "replies": {
-                "disbelieved": causes(&tally.disbelieved),
+                "disbelieved": causes(&tally.disbelieved, Loss::is_wrong_answer),
                 "duplicate": tally.duplicates,
                 "late": tally.late,
                 "stray": tally.strays,
@@ -149,6 +149,7 @@ fn mode(plan: &Plan) -> Value {
         Distribution::Zipf(exponent) => format!("zipf:{exponent}"),
     };
     let more = json!({
+        "latency-begins": if plan.pace.rate().is_some() { "due" } else { "sent" },
         "warm-up-s": plan.warm_up.as_secs_f64(),
         "duration-s": plan.duration.as_secs_f64(),
         "count": plan.count,
@@ -165,12 +166,12 @@ fn mode(plan: &Plan) -> Value {
     mode
 }
 
-fn causes(losses: &Losses) -> Value {
-    let by_cause = Loss::ALL.map(|cause| (cause.label(), losses.of(cause)));
-    json!({ "total": losses.total(), "by-cause": object(by_cause) })
+fn causes(losses: &Losses, is_possible: fn(Loss) -> bool) -> Value {
+    let possible = Loss::ALL.into_iter().filter(|cause| is_possible(*cause));
+    json!({ "total": losses.total(), "by-cause": object(possible.map(|cause| (cause.label(), losses.of(cause)))) })
 }
 
-fn object<const N: usize>(numbers: [(&str, u64); N]) -> Value {
+fn object<'n>(numbers: impl IntoIterator<Item = (&'n str, u64)>) -> Value {
     Value::Object(numbers.into_iter().map(|(name, number)| (name.to_owned(), number.into())).collect())
 }
 
@@ -193,4 +194,43 @@ fn micros(duration: Duration) -> f64 {
 
 fn per_second(count: u64, elapsed: Duration) -> f64 {
     if elapsed.is_zero() { 0.0 } else { (count as f64 / elapsed.as_secs_f64() * 10.0).round() / 10.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::radius::secret::Secret;
+
+    #[test]
+    fn the_fields_of_the_json_are_these() {
+        let mut plan =
+            Plan::new(([127, 0, 0, 1], 1812).into(), Arc::new(Secret::new(b"secret".to_vec()).expect("it has octets")));
+        plan.pace = Pace::Storm { rate: 10.0, ramp: Duration::from_secs(1) };
+        plan.distribution = Distribution::Zipf(1.0);
+        let mut tally = Tally { due: 3, sent: 2, late: 1, ..Tally::default() };
+        tally.latency[Verdict::Accept as usize].record(Duration::from_micros(100));
+        tally.lost.count(Loss::NoAnswer);
+        tally.lost.count(Loss::NoIdentifier);
+        let mut second = Second { sent: 2, answered: 1, lost: 2, ..Second::new(0) };
+        second.latency.record(Duration::from_micros(100));
+        let report = Report { plan, elapsed: Duration::from_millis(500), tally, rows: vec![Row::of(&second)] };
+        let json = report.json();
+        let fields = json.as_object().unwrap().iter().map(|(name, value)| format!("{name} {value}"));
+        insta::assert_snapshot!(fields.collect::<Vec<_>>().join("\n"), @r#"
+        answers {"after-retransmission":0,"by-code":{"accept":1,"challenge":0,"other":0,"reject":0},"per-second":2.0,"total":1}
+        elapsed-s 0.5
+        latency-by-code-us {"accept":{"count":1,"max":100.0,"mean":100.0,"min":100.0,"p50":100.0,"p90":100.0,"p99":100.0,"p99.9":100.0}}
+        latency-from-sending-us {"count":0,"max":0.0,"mean":0.0,"min":0.0,"p50":0.0,"p90":0.0,"p99":0.0,"p99.9":0.0}
+        latency-us {"count":1,"max":100.0,"mean":100.0,"min":100.0,"p50":100.0,"p90":100.0,"p99":100.0,"p99.9":100.0}
+        lost {"by-cause":{"generator-late":0,"malformed":0,"missing-message-authenticator":0,"no-answer":1,"no-identifier":1,"refused":0,"send-failed":0,"unexpected":0,"wrong-authenticator":0,"wrong-code":0,"wrong-message-authenticator":0},"total":2}
+        mode {"count":null,"devices":1,"distribution":"zipf:1","duration-s":10.0,"kind":"storm","latency-begins":"due","ramp-s":1.0,"rate":10.0,"retries":0,"sockets":8,"threads":1,"timeout-s":3.0,"warm-up-s":0.0}
+        replies {"disbelieved":{"by-cause":{"malformed":0,"missing-message-authenticator":0,"unexpected":0,"wrong-authenticator":0,"wrong-code":0,"wrong-message-authenticator":0},"total":0},"duplicate":0,"late":1,"refusals":0,"stray":0}
+        requests {"due":3,"retransmitted":0,"sent":2,"sent-per-second":4.0}
+        sent-after-due-us {"count":0,"max":0.0,"mean":0.0,"min":0.0,"p50":0.0,"p90":0.0,"p99":0.0,"p99.9":0.0}
+        server "127.0.0.1:1812"
+        timeline [{"answered":1,"in-flight":0,"lost":2,"max-us":100.0,"p50-us":100.0,"p99-us":100.0,"second":0,"sent":2}]
+        "#);
+    }
 }

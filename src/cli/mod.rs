@@ -3,6 +3,8 @@
 //! Owns arguments, what is printed and exit codes. What the commands do, the folders below do.
 
 pub mod arguments;
+pub mod bench;
+mod bench_table;
 pub mod certs;
 pub mod check;
 pub mod demo;
@@ -12,6 +14,7 @@ mod eapol;
 pub mod explain;
 mod explanation;
 pub mod lookup;
+mod nas;
 pub mod output;
 pub mod probe;
 pub mod replay;
@@ -59,6 +62,8 @@ pub enum Command {
     Certs(certs::Arguments),
     /// Send one request as a switch would, and exit as a Nagios check
     Probe(probe::Arguments),
+    /// Load a server with requests as switches send them, and tell latencies and losses
+    Bench(bench::Arguments),
 }
 
 /// Runs the command that the arguments name.
@@ -80,6 +85,7 @@ pub fn run() -> ExitCode {
         Command::Sim(arguments) => sim::run(&arguments),
         Command::Certs(arguments) => certs::run(&arguments),
         Command::Probe(arguments) => probe::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     }
 }
 

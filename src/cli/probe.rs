@@ -3,7 +3,7 @@
 //! Owns the request and the verdict on its answer. It needs no configuration.
 
 use std::{
-    net::{SocketAddr, ToSocketAddrs as _, UdpSocket},
+    net::{SocketAddr, UdpSocket},
     path::PathBuf,
     process::ExitCode,
     time::Duration,
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-use super::output;
+use super::{nas, output};
 
 /// The exit codes: those of a Nagios check.
 const ACCEPTED: u8 = 0;
@@ -70,11 +70,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn probe(arguments: &Arguments) -> Result<u8, String> {
-    let server = resolve(&arguments.server)?;
+    let server = nas::resolve(&arguments.server)?;
     let timeout = parse_duration(&arguments.timeout)
         .filter(|timeout| !timeout.is_zero())
         .ok_or("--timeout takes a duration such as 3s")?;
-    let secret = read_secret(&arguments.secret_file)?;
+    let secret = nas::read_secret(&arguments.secret_file)?;
     let request = request(arguments, &secret)?;
     let packet = Packet::parse(&request).map_err(|broken| broken.sentence().to_owned())?;
     let from: SocketAddr = if server.is_ipv4() { ([0; 4], 0).into() } else { ([0u16; 8], 0).into() };
@@ -92,32 +92,6 @@ fn probe(arguments: &Arguments) -> Result<u8, String> {
         "CRITICAL: {server} gave no answer; is it running, is this machine's address in a [[client]], is the secret right?"
     ));
     Ok(NO_ANSWER)
-}
-
-fn resolve(text: &str) -> Result<SocketAddr, String> {
-    let with_port = if text.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_ipv6()) {
-        format!("[{text}]:1812")
-    } else if text.rsplit(':').next().is_some_and(|port| port.parse::<u16>().is_ok()) && text.contains(':') {
-        text.to_owned()
-    } else {
-        format!("{text}:1812")
-    };
-    with_port
-        .to_socket_addrs()
-        .ok()
-        .and_then(|mut addresses| addresses.next())
-        .ok_or_else(|| format!("\"{text}\" is no address; write --server 192.0.2.1 or --server radius.example:1812"))
-}
-
-fn read_secret(file: &std::path::Path) -> Result<Secret, String> {
-    let mut octets = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    if octets.last() == Some(&b'\n') {
-        octets.pop();
-        if octets.last() == Some(&b'\r') {
-            octets.pop();
-        }
-    }
-    Secret::new(octets).map_err(|_| format!("{}: the secret is empty", file.display()))
 }
 
 fn request(arguments: &Arguments, secret: &Secret) -> Result<Vec<u8>, String> {

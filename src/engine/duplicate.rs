@@ -59,15 +59,29 @@ pub struct DuplicateTable {
     evicted: u64,
 }
 
+/// One request. It fits into a cache line, because a busy server finds none of them in its caches.
+///
+/// Of the key only a keyed hash is kept: a stranger can't make two keys meet there, and if two ever did, the requests
+/// would still have to be equal in all octets to be taken for one.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Slot {
-    key: Option<RequestKey>,
+    key: u64,
     fingerprint: Fingerprint,
-    generation: u32,
     arrived: Mono,
-    answered: bool,
     reply: Vec<u8>,
+    generation: u32,
+    state: SlotState,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SlotState {
+    Free,
+    InProgress,
+    Answered,
+}
+
+const _: () = assert!(size_of::<Slot>() == 64, "a slot is a cache line");
 
 impl DuplicateTable {
     /// A table for `capacity` requests. The places are made when they are first used, and reused from then on.
@@ -94,8 +108,8 @@ impl DuplicateTable {
 
     /// Looks `key` up and takes a place for it if it is new.
     pub fn admit(&mut self, now: Now, key: RequestKey, fingerprint: Fingerprint) -> Seen<'_> {
-        let hash = self.hash(&key);
-        let found = self.index.find(hash, |slot| self.holds(*slot, &key)).copied();
+        let key = self.hash(&key);
+        let found = self.index.find(key, |slot| self.holds(*slot, key)).copied();
         if let Some(at) = found {
             let at = at as usize;
             let repeats = self.slots.get(at).is_some_and(|slot| {
@@ -103,13 +117,13 @@ impl DuplicateTable {
             });
             if repeats {
                 return match self.slots.get(at) {
-                    Some(slot) if slot.answered => Seen::Answered(&slot.reply),
+                    Some(slot) if slot.state == SlotState::Answered => Seen::Answered(&slot.reply),
                     _ => Seen::InProgress,
                 };
             }
             self.release(at);
         }
-        Seen::New(self.take(now, hash, key, fingerprint))
+        Seen::New(self.take(now, key, fingerprint))
     }
 
     /// Stores the reply of a request for its repeats.
@@ -117,7 +131,7 @@ impl DuplicateTable {
         if let Some(slot) = self.slot_of(ticket) {
             slot.reply.clear();
             slot.reply.extend_from_slice(octets);
-            slot.answered = true;
+            slot.state = SlotState::Answered;
         }
     }
 
@@ -134,68 +148,60 @@ impl DuplicateTable {
         self.evicted
     }
 
-    fn take(&mut self, now: Now, hash: u64, key: RequestKey, fingerprint: Fingerprint) -> Ticket {
+    fn take(&mut self, now: Now, key: u64, fingerprint: Fingerprint) -> Ticket {
         let at = self.next as usize;
         if at < self.slots.len() {
-            let young = self
-                .slots
-                .get(at)
-                .is_some_and(|slot| slot.key.is_some() && now.mono.since(slot.arrived) < limits::REPLY_LIFETIME);
+            let young = self.slots.get(at).is_some_and(|slot| {
+                slot.state != SlotState::Free && now.mono.since(slot.arrived) < limits::REPLY_LIFETIME
+            });
             self.evicted += u64::from(young);
             self.release(at);
         } else {
             self.slots.push(Slot {
-                key: None,
+                key,
                 fingerprint,
-                generation: 0,
                 arrived: now.mono,
-                answered: false,
                 reply: Vec::new(),
+                generation: 0,
+                state: SlotState::Free,
             });
         }
         let slot = &mut self.slots[at];
-        slot.key = Some(key);
+        slot.key = key;
         slot.fingerprint = fingerprint;
         slot.arrived = now.mono;
-        slot.answered = false;
+        slot.state = SlotState::InProgress;
         let ticket = Ticket { slot: self.next, generation: slot.generation };
-        let (slots, hasher) = (&self.slots, &self.hasher);
-        self.index.insert_unique(hash, self.next, |slot| hash_of(slots, hasher, *slot));
+        let slots = &self.slots;
+        self.index.insert_unique(key, self.next, |slot| slots.get(*slot as usize).map_or(0, |slot| slot.key));
         self.next = if at + 1 == self.capacity { 0 } else { self.next + 1 };
         ticket
     }
 
     /// Empties a place. Its next use has another generation, so that old tickets don't fit.
     fn release(&mut self, at: usize) {
-        let Some(key) = self.slots.get_mut(at).and_then(|slot| slot.key.take()) else { return };
-        let hash = self.hash(&key);
-        if let Ok(entry) = self.index.find_entry(hash, |slot| *slot as usize == at) {
+        let Some(slot) = self.slots.get_mut(at).filter(|slot| slot.state != SlotState::Free) else { return };
+        slot.state = SlotState::Free;
+        slot.generation = slot.generation.wrapping_add(1);
+        if let Ok(entry) = self.index.find_entry(slot.key, |slot| *slot as usize == at) {
             entry.remove();
-        }
-        if let Some(slot) = self.slots.get_mut(at) {
-            slot.generation = slot.generation.wrapping_add(1);
         }
     }
 
     fn slot_of(&mut self, ticket: Ticket) -> Option<&mut Slot> {
         self.slots
             .get_mut(ticket.slot as usize)
-            .filter(|slot| slot.generation == ticket.generation && slot.key.is_some())
+            .filter(|slot| slot.generation == ticket.generation && slot.state != SlotState::Free)
     }
 
-    fn holds(&self, slot: u32, key: &RequestKey) -> bool {
-        self.slots.get(slot as usize).is_some_and(|slot| slot.key.as_ref() == Some(key))
+    fn holds(&self, slot: u32, key: u64) -> bool {
+        self.slots.get(slot as usize).is_some_and(|slot| slot.key == key)
     }
 
     fn hash(&self, key: &RequestKey) -> u64 {
         use std::hash::BuildHasher as _;
         self.hasher.hash_one(key)
     }
-}
-
-fn hash_of(slots: &[Slot], hasher: &foldhash::quality::RandomState, slot: u32) -> u64 {
-    use std::hash::BuildHasher as _;
-    slots.get(slot as usize).and_then(|slot| slot.key).map_or(0, |key| hasher.hash_one(key))
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ use super::{
 /// Messages that wait to be hashed, and their digests afterwards.
 pub(super) struct Messages {
     level: Level,
+    /// Zeros from `end` on: padding need not be written.
     octets: Vec<u8>,
+    end: usize,
     jobs: Vec<Job>,
 }
 
@@ -23,29 +25,33 @@ pub(super) struct Number(usize);
 
 impl Messages {
     pub(super) fn new() -> Self {
-        Self { level: lanes::level(), octets: Vec::new(), jobs: Vec::new() }
+        Self { level: lanes::level(), octets: Vec::new(), end: 0, jobs: Vec::new() }
     }
 
     /// Adds a message: `parts`, one after the other, hashed on from `words`, which took `before` octets already: whole
     /// blocks.
     #[inline]
-    pub(super) fn add<'p>(
-        &mut self,
-        words: [u32; 4],
-        before: usize,
-        parts: impl IntoIterator<Item = &'p [u8]>,
-    ) -> Number {
-        let from = self.octets.len();
-        for part in parts {
-            self.octets.extend_from_slice(part);
+    pub(super) fn add<const PARTS: usize>(&mut self, words: [u32; 4], before: usize, parts: [&[u8]; PARTS]) -> Number {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let blocks = (length + 1 + 8).div_ceil(BLOCK_OCTETS);
+        let (start, end) = (self.end, self.end + blocks * BLOCK_OCTETS);
+        if self.octets.len() < end {
+            self.octets.resize(end.next_power_of_two(), 0);
         }
-        let bits = ((before + self.octets.len() - from) as u64).wrapping_mul(8);
-        self.octets.push(0x80);
-        let padded = (self.octets.len() + 8).next_multiple_of(BLOCK_OCTETS);
-        self.octets.resize(padded - 8, 0);
-        self.octets.extend_from_slice(&bits.to_le_bytes());
-        let blocks = (padded - from) / BLOCK_OCTETS;
-        self.jobs.push(Job { words, start: from / BLOCK_OCTETS, blocks });
+        let mut room = self.octets.get_mut(start..end).unwrap_or_default();
+        for part in parts {
+            let Some((place, rest)) = std::mem::take(&mut room).split_at_mut_checked(part.len()) else { break };
+            place.copy_from_slice(part);
+            room = rest;
+        }
+        if let Some(first) = room.first_mut() {
+            *first = 0x80;
+        }
+        if let Some(bits) = room.last_chunk_mut() {
+            *bits = ((before + length) as u64).wrapping_mul(8).to_le_bytes();
+        }
+        self.end = end;
+        self.jobs.push(Job { words, start: start / BLOCK_OCTETS, blocks });
         Number(self.jobs.len() - 1)
     }
 
@@ -71,8 +77,8 @@ impl Messages {
 
     /// Forgets all messages.
     pub(super) fn clear(&mut self) {
-        self.octets.fill(0);
-        self.octets.clear();
+        self.octets.get_mut(..self.end).unwrap_or_default().fill(0);
+        self.end = 0;
         self.jobs.clear();
     }
 }
@@ -92,11 +98,11 @@ impl Hmacs {
 
     /// Adds a message whose inner hash goes to `inner`, which the caller hashes.
     #[inline]
-    pub(super) fn add<'p>(
+    pub(super) fn add<const PARTS: usize>(
         &mut self,
         inner: &mut Messages,
         key: HmacKey,
-        parts: impl IntoIterator<Item = &'p [u8]>,
+        parts: [&[u8]; PARTS],
     ) -> Number {
         let number = inner.add(key.inner(), BLOCK_OCTETS, parts);
         self.waiting.push((number, key));

@@ -49,7 +49,7 @@ pub(super) fn all(line: &mut Line<'_>, dictionary: &Dictionary, request: &Packet
         }
         let Some(attribute) = dictionary.at(&path) else {
             if !matches!(path.space(), Space::Standard(number) if HIDDEN.contains(&number)) {
-                line.any_name(format_args!("Attr-{path}"));
+                line.shown_name(format_args!("Attr-{path}"));
                 line.hex(&content);
             }
             continue;
@@ -67,11 +67,11 @@ fn member<'p>(line: &mut Line<'_>, attribute: &Attribute, mut contents: impl Ite
     let Some(first) = contents.next() else { return };
     line.any_name(attribute.name());
     let Some(second) = contents.next() else { return value(line, attribute, &first) };
-    line.open(b"[");
+    line.open(b'[');
     value(line, attribute, &first);
     value(line, attribute, &second);
     contents.for_each(|content| value(line, attribute, &content));
-    line.close(b"]");
+    line.end(b']');
 }
 
 fn value(line: &mut Line<'_>, attribute: &Attribute, content: &[u8]) {
@@ -81,7 +81,7 @@ fn value(line: &mut Line<'_>, attribute: &Attribute, content: &[u8]) {
         Value::Invalid(octets) if attribute.data_type() == DataType::String => shown_text(line, attribute, octets),
         Value::Octets(octets) | Value::Invalid(octets) => line.hex(octets),
         Value::Number(number) => match attribute.value_name(number) {
-            Some(name) => line.shown(name),
+            Some(name) => line.string(name),
             None => line.number(number),
         },
         Value::Signed(number) => line.signed(number.into()),

@@ -1,4 +1,4 @@
-//! Writes one line of JSON into a buffer that never grows.
+//! Writes lines of JSON into a buffer that never grows.
 //!
 //! Owns escaping and commas. What stands in a line is said by `line` and `attributes`.
 
@@ -7,212 +7,274 @@ use std::{
     net::IpAddr,
 };
 
-/// One line while it is written: an object, and objects and lists in it.
-///
-/// What does not fit any more is left out, and the line says so when it is asked; then the caller takes it back.
-pub(super) struct Line<'b> {
-    out: &'b mut Vec<u8>,
-    start: usize,
-    is_full: bool,
-    needs_comma: bool,
+use super::digits::{Decimal, Dotted, HexTable, LOWER, hyphenated, six};
+
+/// Lines one behind the other, in as much room as was allocated at the start.
+pub(super) struct Lines {
+    octets: Box<[u8]>,
+    used: usize,
+    count: u64,
 }
 
-impl<'b> Line<'b> {
-    /// Begins a line at the end of `out`. It may use what `out` has allocated and no more.
-    pub(super) fn begin(out: &'b mut Vec<u8>) -> Self {
-        let start = out.len();
-        let mut line = Self { out, start, is_full: false, needs_comma: false };
-        line.raw(b"{");
-        line
+impl Lines {
+    /// Room for lines of so many octets in all. The system gives the memory page by page, as it is first used.
+    pub(super) fn with_room(octets: usize) -> Self {
+        Self { octets: vec![0; octets].into_boxed_slice(), used: 0, count: 0 }
     }
 
-    /// Ends the line. `false`: it did not fit, and nothing of it is left in the buffer.
-    pub(super) fn end(mut self) -> bool {
-        self.raw(b"}\n");
-        if self.is_full {
-            self.out.truncate(self.start);
-        }
-        !self.is_full
+    /// The lines.
+    pub(super) fn octets(&self) -> &[u8] {
+        self.octets.get(..self.used).unwrap_or_default()
     }
 
+    /// How many there are.
+    pub(super) const fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Forgets them.
+    pub(super) const fn clear(&mut self) {
+        self.used = 0;
+        self.count = 0;
+    }
+
+    /// Adds the line whose members `write` writes. `false`: it did not fit, and nothing of it is left.
     #[inline]
+    pub(super) fn add(&mut self, write: impl FnOnce(&mut Line<'_>)) -> bool {
+        let room = self.octets.get_mut(self.used..).unwrap_or_default();
+        let mut line = Line { room, used: 0, is_full: false };
+        line.raw(b"{");
+        write(&mut line);
+        line.close(b'}', b'\n');
+        if line.is_full {
+            return false;
+        }
+        self.used += line.used;
+        self.count += 1;
+        true
+    }
+}
+
+/// One line while it is written: an object, and objects and lists in it.
+///
+/// Every value leaves a comma behind it, which the end of an object or list takes away: so nobody has to know what comes
+/// first. What does not fit is left out, and the line as a whole then counts as not written.
+pub(super) struct Line<'b> {
+    room: &'b mut [u8],
+    used: usize,
+    is_full: bool,
+}
+
+/// The name of a member as it stands in a line, made by [`name`].
+#[derive(Clone, Copy)]
+pub(super) struct Name(pub(super) &'static str);
+
+/// The [`Name`] of plain ASCII of ours.
+macro_rules! name {
+    ($name:literal) => {
+        const { $crate::audit::json::Name(concat!("\"", $name, "\":")) }
+    };
+}
+pub(super) use name;
+
+impl Line<'_> {
+    // Always inlined: what is written is mostly known when it is compiled, and then needs a few moves only.
+    #[inline(always)]
     fn raw(&mut self, octets: &[u8]) {
-        if self.is_full || octets.len() > self.out.capacity() - self.out.len() {
-            self.is_full = true;
-        } else {
-            self.out.extend_from_slice(octets);
+        let end = self.used + octets.len();
+        match self.room.get_mut(self.used..end) {
+            Some(place) => {
+                place.copy_from_slice(octets);
+                self.used = end;
+            }
+            None => self.is_full = true,
         }
     }
 
-    fn comma(&mut self) {
-        if self.needs_comma {
-            self.raw(b",");
+    /// Begins a member; its value must follow.
+    #[inline(always)]
+    pub(super) fn name(&mut self, name: Name) {
+        self.raw(name.0.as_bytes());
+    }
+
+    /// Begins a member whose name needs no escape.
+    #[inline]
+    pub(super) fn plain_name(&mut self, name: &'static str) {
+        debug_assert!(is_plain(name.as_bytes()), "{name}");
+        self.enclosed(name.as_bytes(), *b"\":");
+    }
+
+    /// Begins a member whose name may be any text.
+    pub(super) fn any_name(&mut self, name: &str) {
+        self.enclosed_text(name.as_bytes(), *b"\":");
+    }
+
+    /// Begins a member with the name that `Display` writes.
+    pub(super) fn shown_name(&mut self, name: impl fmt::Display) {
+        self.enclosed_shown(name, *b"\":");
+    }
+
+    /// Begins an object or a list: `b'{'` or `b'['`.
+    #[inline(always)]
+    pub(super) fn open(&mut self, bracket: u8) {
+        self.raw(&[bracket]);
+    }
+
+    /// Ends it: `b'}'` or `b']'`.
+    #[inline(always)]
+    pub(super) fn end(&mut self, bracket: u8) {
+        self.close(bracket, b',');
+    }
+
+    #[inline(always)]
+    fn close(&mut self, bracket: u8, then: u8) {
+        // No value ends with a comma of its own: texts end with a quote.
+        let before = self.used.checked_sub(1);
+        if let Some(before) = before.filter(|at| self.room.get(*at) == Some(&b',')) {
+            self.used = before;
         }
-        self.needs_comma = true;
-    }
-
-    /// Begins a member; its value must follow. `name`: plain ASCII of ours.
-    pub(super) fn name(&mut self, name: &str) {
-        self.raw(if self.needs_comma { b",\"" } else { b"\"" });
-        self.raw(name.as_bytes());
-        self.raw(b"\":");
-        self.needs_comma = false;
-    }
-
-    /// Begins a member whose name may hold anything.
-    pub(super) fn any_name(&mut self, name: impl fmt::Display) {
-        self.shown(name);
-        self.raw(b":");
-        self.needs_comma = false;
-    }
-
-    /// Begins an object or a list: `b"{"` or `b"["`.
-    pub(super) fn open(&mut self, bracket: &[u8]) {
-        self.comma();
-        self.raw(bracket);
-        self.needs_comma = false;
-    }
-
-    /// Ends it: `b"}"` or `b"]"`.
-    pub(super) fn close(&mut self, bracket: &[u8]) {
-        self.raw(bracket);
-        self.needs_comma = true;
+        self.raw(&[bracket, then]);
     }
 
     /// A text of any octets: what is not UTF-8 becomes `\xHH`, one for each octet.
     pub(super) fn text(&mut self, octets: &[u8]) {
-        self.comma();
-        self.raw(b"\"");
-        match std::str::from_utf8(octets) {
-            Ok(text) => self.escaped(text),
-            Err(_) => {
-                for chunk in octets.utf8_chunks() {
-                    self.escaped(chunk.valid());
-                    for octet in chunk.invalid() {
-                        // A backslash for whoever reads the text, so two in JSON.
-                        self.written(format_args!("\\\\x{octet:02x}"));
-                    }
-                }
-            }
-        }
-        self.raw(b"\"");
+        self.enclosed_text(octets, *b"\",");
     }
 
     /// A text.
     pub(super) fn string(&mut self, text: &str) {
-        self.comma();
-        self.raw(b"\"");
-        self.escaped(text);
-        self.raw(b"\"");
+        self.text(text.as_bytes());
     }
 
-    /// An address as a text. IPv4 by hand, for it stands in every line.
+    /// A word of ours, which needs no escape.
+    pub(super) fn word(&mut self, word: &'static str) {
+        debug_assert!(is_plain(word.as_bytes()), "{word}");
+        self.quoted(word.as_bytes());
+    }
+
+    /// A text that needs no escape.
+    #[inline]
+    pub(super) fn quoted(&mut self, plain: &[u8]) {
+        self.enclosed(plain, *b"\",");
+    }
+
+    /// An address as a text.
     pub(super) fn address(&mut self, address: IpAddr) {
-        let IpAddr::V4(address) = address else { return self.shown(address) };
-        self.comma();
-        self.raw(b"\"");
-        for (at, octet) in address.octets().into_iter().enumerate() {
-            if at > 0 {
-                self.raw(b".");
-            }
-            self.digits(octet.into(), 1);
+        match address {
+            IpAddr::V4(address) => self.quoted(Dotted::of(address).octets()),
+            IpAddr::V6(address) => self.shown(address),
         }
-        self.raw(b"\"");
     }
 
     /// A text as its `Display` writes it.
     pub(super) fn shown(&mut self, text: impl fmt::Display) {
-        self.comma();
-        self.raw(b"\"");
-        // Its only error is a `Display` that makes one up; what it wrote until then stays.
-        let _ = write!(Escaped(self), "{text}");
-        self.raw(b"\"");
+        self.enclosed_shown(text, *b"\",");
     }
 
     /// Octets as `0x…`.
     pub(super) fn hex(&mut self, octets: &[u8]) {
-        self.comma();
         self.raw(b"\"0x");
-        octets.iter().for_each(|octet| self.raw(&hex_digits(*octet, LOWER)));
-        self.raw(b"\"");
+        octets.iter().for_each(|octet| self.raw(&LOWER[usize::from(*octet)]));
+        self.raw(b"\",");
     }
 
-    /// Octets as a text of hexadecimal digits with a hyphen before each place in `hyphens`. By hand: `Display` of a GUID
-    /// takes longer than the rest of a line.
-    pub(super) fn grouped_hex(&mut self, octets: &[u8], digits: &[u8; 16], hyphens: &[usize]) {
-        self.comma();
-        self.raw(b"\"");
-        for (at, octet) in octets.iter().enumerate() {
-            if hyphens.contains(&at) {
-                self.raw(b"-");
-            }
-            self.raw(&hex_digits(*octet, digits));
-        }
-        self.raw(b"\"");
+    /// Octets as a text of hexadecimal digits, each at its place in a text with hyphens between them.
+    #[inline]
+    pub(super) fn hyphenated<const OCTETS: usize, const TEXT: usize>(
+        &mut self,
+        octets: [u8; OCTETS],
+        digits: &HexTable,
+        places: [usize; OCTETS],
+    ) {
+        self.quoted(&hyphenated::<OCTETS, TEXT>(octets, digits, places));
     }
 
     /// A number.
     pub(super) fn number(&mut self, number: impl Into<u64>) {
-        self.comma();
-        self.digits(number.into(), 1);
-    }
-
-    /// A number of at least so many digits, at most 20. By hand: `Display` takes many times as long.
-    fn digits(&mut self, number: u64, at_least: usize) {
-        let mut digits = [b'0'; 20];
-        let (mut rest, mut at) = (number, digits.len());
-        while rest > 0 {
-            at -= 1;
-            if let (Some(place), Ok(digit)) = (digits.get_mut(at), u8::try_from(rest % 10)) {
-                *place = b'0' + digit;
-            }
-            rest /= 10;
-        }
-        let from = at.min(digits.len() - at_least);
-        self.raw(digits.get(from..).unwrap_or_default());
+        self.raw(Decimal::of(number.into()).octets());
+        self.raw(b",");
     }
 
     /// Microseconds as a number of seconds.
     pub(super) fn seconds(&mut self, micros: u64) {
-        self.comma();
-        self.digits(micros / 1_000_000, 1);
-        self.raw(b".");
-        self.digits(micros % 1_000_000, 6);
+        self.raw(Decimal::of(micros / 1_000_000).octets());
+        let [a, b, c, d, e, f] = six(micros % 1_000_000);
+        self.raw(&[b'.', a, b, c, d, e, f, b',']);
     }
 
     /// A number that may be negative.
     pub(super) fn signed(&mut self, number: i64) {
-        self.comma();
-        self.written(format_args!("{number}"));
+        if number < 0 {
+            self.raw(b"-");
+        }
+        self.number(number.unsigned_abs());
     }
 
     /// `true` or `false`.
+    #[inline]
     pub(super) fn boolean(&mut self, truth: bool) {
-        self.comma();
-        self.raw(if truth { b"true" } else { b"false" });
+        if truth {
+            self.raw(b"true,");
+        } else {
+            self.raw(b"false,");
+        }
     }
 
     /// JSON that was made before.
     pub(super) fn json(&mut self, json: &str) {
-        self.comma();
         self.raw(json.as_bytes());
+        self.raw(b",");
     }
 
-    fn written(&mut self, text: fmt::Arguments<'_>) {
-        let _ = Raw(self).write_fmt(text);
+    /// A quote, the text as it is, and the end.
+    #[inline]
+    fn enclosed(&mut self, plain: &[u8], end: [u8; 2]) {
+        let used = self.used + plain.len() + 3;
+        let Some([open, place @ .., quote, last]) = self.room.get_mut(self.used..used) else {
+            self.is_full = true;
+            return;
+        };
+        place.copy_from_slice(plain);
+        *open = b'"';
+        [*quote, *last] = end;
+        self.used = used;
     }
 
-    /// Text inside of quotes. What needs no escape is copied at once.
-    fn escaped(&mut self, text: &str) {
-        // C0, DEL and C1 (which begins with 0xC2): a terminal that shows the log must not obey what a stranger wrote.
-        // All octets are looked at without a branch, so that the compiler takes sixteen at a time.
-        let is_special =
-            |octet: u8| (octet < 0x20) | (octet == b'"') | (octet == b'\\') | (octet == 0x7f) | (octet == 0xc2);
-        if !text.bytes().fold(false, |found, octet| found | is_special(octet)) {
-            return self.raw(text.as_bytes());
+    #[inline]
+    fn enclosed_text(&mut self, octets: &[u8], end: [u8; 2]) {
+        if is_plain(octets) {
+            self.enclosed(octets, end);
+        } else {
+            self.enclosed_special(octets, end);
         }
+    }
+
+    #[cold]
+    fn enclosed_special(&mut self, octets: &[u8], end: [u8; 2]) {
+        self.raw(b"\"");
+        for chunk in octets.utf8_chunks() {
+            self.escaped(chunk.valid());
+            for octet in chunk.invalid() {
+                // A backslash for whoever reads the text, so two in JSON.
+                self.raw(b"\\\\x");
+                self.raw(&LOWER[usize::from(*octet)]);
+            }
+        }
+        self.raw(&end);
+    }
+
+    fn enclosed_shown(&mut self, text: impl fmt::Display, end: [u8; 2]) {
+        self.raw(b"\"");
+        // Its only error is a `Display` that makes one up; what it wrote until then stays.
+        let _ = write!(Escaped(self), "{text}");
+        self.raw(&end);
+    }
+
+    /// Text inside of quotes.
+    fn escaped(&mut self, text: &str) {
         let mut from = 0;
         for (at, c) in text.char_indices() {
+            // C0, DEL and C1: a terminal that shows the log must not obey what a stranger wrote.
             if !matches!(c, '"' | '\\' | '\0'..='\x1f' | '\x7f'..='\u{9f}') {
                 continue;
             }
@@ -223,7 +285,11 @@ impl<'b> Line<'b> {
                 '\n' => self.raw(b"\\n"),
                 '\r' => self.raw(b"\\r"),
                 '\t' => self.raw(b"\\t"),
-                other => self.written(format_args!("\\u{:04x}", u32::from(other))),
+                other => {
+                    // All of them are below U+00A0.
+                    self.raw(b"\\u00");
+                    self.raw(&LOWER[usize::from(u8::try_from(other).unwrap_or(b'?'))]);
+                }
             }
             from = at + c.len_utf8();
         }
@@ -231,22 +297,42 @@ impl<'b> Line<'b> {
     }
 }
 
-/// Digits of hexadecimal numbers.
-pub(super) const LOWER: &[u8; 16] = b"0123456789abcdef";
-/// The same in upper case.
-pub(super) const UPPER: &[u8; 16] = b"0123456789ABCDEF";
-
-fn hex_digits(octet: u8, digits: &[u8; 16]) -> [u8; 2] {
-    [octet >> 4, octet & 0x0f].map(|half| digits.get(usize::from(half)).copied().unwrap_or(b'?'))
+/// Whether octets can stand in quotes as they are: printable ASCII without `"` and `\`.
+///
+/// What is longer than seven octets is looked at eight at a time without a branch; the last eight overlap those before.
+#[inline]
+fn is_plain(octets: &[u8]) -> bool {
+    let special = |octets: &[u8; 8]| special_octets(u64::from_ne_bytes(*octets));
+    if let Some(last) = octets.last_chunk() {
+        let mut found = special(last);
+        let mut rest = octets;
+        while let Some((word, after)) = rest.split_first_chunk() {
+            found |= special(word);
+            rest = after;
+        }
+        return found == 0;
+    }
+    if let (Some(first), Some(last)) = (octets.first_chunk(), octets.last_chunk()) {
+        let [first, last] = [*first, *last].map(|four| u64::from(u32::from_ne_bytes(four)));
+        return special_octets(first << 32 | last) == 0;
+    }
+    let blanks = u64::from_ne_bytes([b' '; 8]) << 8;
+    octets.iter().all(|octet| special_octets(blanks | u64::from(*octet)) == 0)
 }
 
-struct Raw<'l, 'b>(&'l mut Line<'b>);
-
-impl Write for Raw<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.raw(text.as_bytes());
-        Ok(())
-    }
+/// Not zero if one of the octets of a word needs a closer look.
+///
+/// All are compared at once: what is below a bound turns its highest bit on when the bound is taken off. A borrow or a
+/// carry into the neighbour comes only from an octet that is special itself.
+#[inline]
+const fn special_octets(word: u64) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let control = word.wrapping_sub(ONES * 0x20);
+    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    // DEL, and whatever is not ASCII.
+    let beyond = word | word.wrapping_add(ONES);
+    (control | quote | backslash | beyond) & (ONES * 0x80)
 }
 
 struct Escaped<'l, 'b>(&'l mut Line<'b>);
@@ -265,19 +351,16 @@ mod tests {
 
     use super::*;
 
-    fn line(capacity: usize, write: impl FnOnce(&mut Line<'_>)) -> (bool, Vec<u8>) {
-        let mut out = Vec::with_capacity(capacity);
-        let allocated = out.capacity();
-        let mut line = Line::begin(&mut out);
-        write(&mut line);
-        let fits = line.end();
-        assert_eq!(out.capacity(), allocated, "a line never makes its buffer grow");
-        (fits, out)
+    fn line(room: usize, write: impl FnOnce(&mut Line<'_>)) -> (bool, Vec<u8>) {
+        let mut lines = Lines::with_room(room);
+        let fits = lines.add(write);
+        assert_eq!(lines.count(), u64::from(fits));
+        (fits, lines.octets().to_vec())
     }
 
     fn text_of(octets: &[u8]) -> String {
         let (fits, out) = line(4096, |line| {
-            line.name("text");
+            line.name(name!("text"));
             line.text(octets);
         });
         assert!(fits);
@@ -288,30 +371,30 @@ mod tests {
     #[test]
     fn members_lists_and_objects_have_their_commas() {
         let (_, out) = line(4096, |line| {
-            line.name("a");
+            line.name(name!("a"));
             line.number(0u32);
-            line.name("b");
-            line.open(b"[");
+            line.name(name!("b"));
+            line.open(b'[');
             line.text(b"x");
             line.number(u64::MAX);
-            line.open(b"{");
-            line.close(b"}");
-            line.close(b"]");
+            line.open(b'{');
+            line.end(b'}');
+            line.end(b']');
             line.any_name("c\"");
             line.signed(-7);
-            line.name("d");
+            line.name(name!("d"));
             line.boolean(true);
-            line.name("e");
+            line.name(name!("e"));
             line.json("{}");
-            line.name("f");
+            line.name(name!("f"));
             line.hex(&[0, 0xff]);
-            line.name("g");
+            line.name(name!("g"));
             line.address([192, 0, 2, 10].into());
-            line.name("h");
+            line.name(name!("h"));
             line.address("2001:db8::1".parse().unwrap());
-            line.name("i");
+            line.name(name!("i"));
             line.seconds(4_966_130);
-            line.name("j");
+            line.name(name!("j"));
             line.seconds(7);
         });
         let expected = r#"{"a":0,"b":["x",18446744073709551615,{}],"c\"":-7,"d":true,"e":{},"f":"0x00ff","g":"192.0.2.10","h":"2001:db8::1","i":4.966130,"j":0.000007}"#;
@@ -327,7 +410,7 @@ mod tests {
     #[test]
     fn nothing_that_a_terminal_obeys_is_written_as_it_is() {
         let (_, out) = line(4096, |line| {
-            line.name("text");
+            line.name(name!("text"));
             line.text("\x1b[31m\u{9b}31m\x07\x7f\r\n".as_bytes());
         });
         let shown = String::from_utf8(out).unwrap();
@@ -336,16 +419,69 @@ mod tests {
 
     #[test]
     fn a_line_that_does_not_fit_leaves_nothing_behind() {
-        let mut out = Vec::with_capacity(64);
-        out.extend_from_slice(b"before");
-        let mut line = Line::begin(&mut out);
-        line.name("text");
-        line.text(&[b'x'; 100]);
-        assert!(!line.end());
-        assert_eq!(out, b"before");
+        let mut lines = Lines::with_room(64);
+        assert!(lines.add(|line| line.quoted(b"before")));
+        let before = lines.octets().to_vec();
+        let long = |line: &mut Line<'_>| {
+            line.name(name!("text"));
+            line.text(&[b'x'; 100]);
+        };
+        assert!(!lines.add(long));
+        assert_eq!((lines.octets(), lines.count()), (&before[..], 1));
+    }
+
+    /// How JSON and the rule about terminals want a text, one character after the other.
+    fn escaped(octets: &[u8]) -> String {
+        let mut text = String::from("\"");
+        for chunk in octets.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                match c {
+                    '"' => text.push_str("\\\""),
+                    '\\' => text.push_str("\\\\"),
+                    '\n' => text.push_str("\\n"),
+                    '\r' => text.push_str("\\r"),
+                    '\t' => text.push_str("\\t"),
+                    c if c.is_control() => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+                    c => text.push(c),
+                }
+            }
+            chunk.invalid().iter().for_each(|octet| text.push_str(&format!("\\\\x{octet:02x}")));
+        }
+        text + "\""
+    }
+
+    #[test]
+    fn every_octet_is_escaped_at_every_place_of_a_word() {
+        for octet in 0..=u8::MAX {
+            for length in 1..20 {
+                for at in 0..length {
+                    let mut text = vec![b'~'; length];
+                    text[at] = octet;
+                    let (_, out) = line(4096, |line| line.text(&text));
+                    assert_eq!(
+                        out,
+                        format!("{{{}}}\n", escaped(&text)).into_bytes(),
+                        "{octet:#04x} at {at} of {length}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Texts as they come: mostly plain, with something else here and there.
+    fn octets() -> impl Strategy<Value = Vec<u8>> {
+        let octet = prop_oneof![8 => b' '..=b'~', 1 => any::<u8>(), 1 => Just(b'"'), 1 => Just(b'\\')];
+        let text = ".{0,20}".prop_map(String::into_bytes);
+        prop_oneof![proptest::collection::vec(octet, 0..100), proptest::collection::vec(b' '..=b'~', 0..100), text]
     }
 
     proptest! {
+        #[test]
+        fn a_text_is_escaped_as_one_character_after_the_other(octets in octets()) {
+            let (_, out) = line(4096, |line| line.text(&octets));
+            prop_assert_eq!(String::from_utf8(out).unwrap(), format!("{{{}}}\n", escaped(&octets)));
+        }
+
         #[test]
         fn any_octets_make_a_line_of_json(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
             let read = text_of(&octets);
@@ -364,7 +500,7 @@ mod tests {
 
         #[test]
         fn a_buffer_of_any_size_holds_whole_lines_only(capacity in 0usize..200, text in any::<String>()) {
-            let (fits, out) = line(capacity, |line| { line.name("text"); line.shown(&text); });
+            let (fits, out) = line(capacity, |line| { line.name(name!("text")); line.shown(&text); });
             prop_assert_eq!(fits, out.ends_with(b"}\n"));
             prop_assert_eq!(fits, !out.is_empty());
         }

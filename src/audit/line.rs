@@ -14,91 +14,137 @@ use crate::{
 
 use super::{
     attributes,
-    json::{LOWER, Line, UPPER},
+    digits::{LOWER, UPPER, six},
+    json::{Line, Lines, Name, name},
 };
 
-/// Writes the event at the end of `out`. `false`: it did not fit, and `out` is as before.
-pub(super) fn write(event: &Event<'_>, stamp: &mut Stamp, out: &mut Vec<u8>) -> bool {
-    let mut line = Line::begin(out);
+/// Adds the event to `lines`. `false`: it did not fit.
+pub(super) fn write(event: &Event<'_>, stamp: &mut Stamp, lines: &mut Lines) -> bool {
     let (now, name) = match event {
         Event::Decision(decision) => (decision.now, "decision"),
         Event::Drops(drops) => (drops.now, "drop"),
         Event::Accounting(accounting) => (accounting.now, "accounting"),
     };
-    line.name("time");
-    line.text(stamp.of(now.wall));
-    member(&mut line, "event", name);
-    match event {
-        Event::Decision(decision) => write_decision(&mut line, decision),
-        Event::Drops(drops) => write_drops(&mut line, drops),
-        Event::Accounting(accounting) => write_accounting(&mut line, accounting),
-    }
-    line.end()
+    lines.add(|line| {
+        line.name(name!("time"));
+        line.quoted(stamp.of(now.wall));
+        word(line, name!("event"), name);
+        match event {
+            Event::Decision(decision) => write_decision(line, decision),
+            Event::Drops(drops) => write_drops(line, drops),
+            Event::Accounting(accounting) => write_accounting(line, accounting),
+        }
+    })
 }
 
-/// The last time as text: the events of one batch have the same.
+/// The last time as text: within one second only its fraction changes.
 #[derive(Debug, Default)]
 pub(super) struct Stamp {
-    time: Option<Wall>,
+    second: Option<i64>,
     text: [u8; 32],
     length: usize,
 }
 
+/// A microsecond, and the letter of the time zone behind it.
+const FRACTION_AND_ZONE: usize = 7;
+
 impl Stamp {
     fn of(&mut self, time: Wall) -> &[u8] {
-        if self.time != Some(time) {
-            let mut rest = self.text.as_mut_slice();
-            let written = match Timestamp::from_microsecond(time.as_micros()) {
-                Ok(time) => write!(rest, "{time:.6}"),
-                // Before the year -9999 or after 9999; the number is all that can be said.
-                Err(_) => write!(rest, "{}", time.as_micros()),
-            };
-            debug_assert!(written.is_ok(), "32 octets hold a time");
-            let unused = rest.len();
-            self.length = self.text.len() - unused;
-            self.time = Some(time);
+        let micros = time.as_micros();
+        let second = micros.div_euclid(1_000_000);
+        if self.second != Some(second) {
+            self.begin(micros, second);
+        }
+        // Without a second it is a bare number, complete as it is.
+        if self.second.is_some()
+            && let Some(place) = self.length.checked_sub(FRACTION_AND_ZONE).and_then(|at| self.text.get_mut(at..))
+            && let Some(place) = place.first_chunk_mut()
+        {
+            *place = six(micros.rem_euclid(1_000_000).unsigned_abs());
         }
         self.text.get(..self.length).unwrap_or_default()
     }
+
+    fn begin(&mut self, micros: i64, second: i64) {
+        let mut rest = self.text.as_mut_slice();
+        let written = match Timestamp::from_microsecond(micros) {
+            Ok(time) => {
+                self.second = Some(second);
+                write!(rest, "{time:.6}")
+            }
+            // Before the year -9999 or after 9999; the number is all that can be said.
+            Err(_) => {
+                self.second = None;
+                write!(rest, "{micros}")
+            }
+        };
+        debug_assert!(written.is_ok(), "32 octets hold a time");
+        let unused = rest.len();
+        self.length = self.text.len() - unused;
+    }
 }
 
-fn member(line: &mut Line<'_>, name: &str, text: &str) {
+#[inline(always)]
+fn member(line: &mut Line<'_>, name: Name, text: &str) {
     line.name(name);
     line.string(text);
 }
 
-fn optional_text(line: &mut Line<'_>, name: &str, text: Option<&str>) {
+/// A member whose value is a word of ours.
+#[inline(always)]
+fn word(line: &mut Line<'_>, name: Name, word: &'static str) {
+    line.name(name);
+    line.word(word);
+}
+
+#[inline(always)]
+fn optional_word(line: &mut Line<'_>, name: Name, text: Option<&'static str>) {
+    if let Some(text) = text {
+        word(line, name, text);
+    }
+}
+
+#[inline(always)]
+fn optional_text(line: &mut Line<'_>, name: Name, text: Option<&str>) {
     if let Some(text) = text {
         member(line, name, text);
     }
 }
 
-fn optional(line: &mut Line<'_>, name: &str, octets: Option<&[u8]>) {
+#[inline(always)]
+fn optional(line: &mut Line<'_>, name: Name, octets: Option<&[u8]>) {
     if let Some(octets) = octets {
         line.name(name);
         line.text(octets);
     }
 }
 
+/// Where the octets of a MAC address stand in its text.
+const MAC_PLACES: [usize; 6] = [0, 3, 6, 9, 12, 15];
+/// Where the octets of a device id stand in its text.
+const GUID_PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+/// Where octets stand that are written one behind the other.
+const SESSION_PLACES: [usize; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
+
 fn write_decision(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
-    member(line, "client", event.client);
-    line.name("nas-ip");
+    member(line, name!("client"), event.client);
+    line.name(name!("nas-ip"));
     line.address(event.nas_ip);
-    optional(line, "nas-identifier", event.nas_identifier);
-    optional(line, "nas-port", event.nas_port);
-    line.name("packet-id");
+    optional(line, name!("nas-identifier"), event.nas_identifier);
+    optional(line, name!("nas-port"), event.nas_port);
+    line.name(name!("packet-id"));
     line.number(event.packet_id);
-    member(line, "method", event.method);
-    optional(line, "user", event.user);
+    word(line, name!("method"), event.method);
+    optional(line, name!("user"), event.user);
     if let Some(mac) = event.mac {
-        line.name("mac");
-        line.grouped_hex(&mac.octets(), UPPER, &[1, 2, 3, 4, 5]);
+        line.name(name!("mac"));
+        line.hyphenated::<6, 17>(mac.octets(), &UPPER, MAC_PLACES);
     }
     if let Some(id) = event.device_id {
-        line.name("device-id");
-        line.grouped_hex(&id.octets(), LOWER, &[4, 6, 8, 10]);
+        line.name(name!("device-id"));
+        line.hyphenated::<16, 36>(id.octets(), &LOWER, GUID_PLACES);
     }
-    optional_text(line, "device-id-source", event.device_id_source);
+    optional_word(line, name!("device-id-source"), event.device_id_source);
     if let Some(certificate) = &event.certificate {
         write_certificate(line, certificate);
     }
@@ -108,26 +154,26 @@ fn write_decision(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
     if let Some(mdm) = &event.mdm {
         write_mdm(line, mdm);
     }
-    optional_text(line, "policy-set", event.policy_set);
-    optional_text(line, "rule", event.rule);
-    texts(line, "profiles", event.profiles.iter().map(|profile| &**profile));
+    optional_text(line, name!("policy-set"), event.policy_set);
+    optional_text(line, name!("rule"), event.rule);
+    texts(line, name!("profiles"), event.profiles.iter().map(|profile| &**profile));
     write_monitored(line, event);
-    member(line, "verdict", event.verdict);
-    member(line, "reason", event.reason);
-    optional_text(line, "detail", event.detail);
-    line.name("reply");
+    word(line, name!("verdict"), event.verdict);
+    word(line, name!("reason"), event.reason);
+    optional_text(line, name!("detail"), event.detail);
+    line.name(name!("reply"));
     line.json(if event.reply_json.is_empty() { "{}" } else { event.reply_json });
     if let Some(session) = event.session {
-        line.name("session");
-        line.grouped_hex(&session, LOWER, &[]);
+        line.name(name!("session"));
+        line.hyphenated::<16, 32>(session, &LOWER, SESSION_PLACES);
     }
-    line.name("latency-us");
+    line.name(name!("latency-us"));
     line.number(micros(event.latency));
     if !event.logged.is_empty() {
-        line.name("request");
-        line.open(b"{");
+        line.name(name!("request"));
+        line.open(b'{');
         attributes::chosen(line, event.logged, &event.request);
-        line.close(b"}");
+        line.end(b'}');
     }
     if let Some(judged) = &event.facts {
         write_facts(line, judged);
@@ -138,21 +184,21 @@ fn write_monitored(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
     if event.monitored_count == 0 {
         return;
     }
-    line.name("monitored");
-    line.open(b"[");
+    line.name(name!("monitored"));
+    line.open(b'[');
     for rule in event.monitored.iter().flatten() {
-        line.open(b"{");
-        member(line, "rule", rule.rule);
-        member(line, "verdict", rule.verdict);
-        texts(line, "profiles", rule.profiles.iter().map(|profile| &**profile));
-        line.close(b"}");
+        line.open(b'{');
+        member(line, name!("rule"), rule.rule);
+        word(line, name!("verdict"), rule.verdict);
+        texts(line, name!("profiles"), rule.profiles.iter().map(|profile| &**profile));
+        line.end(b'}');
     }
-    line.close(b"]");
+    line.end(b']');
     let told = event.monitored.iter().flatten().count();
     if let Some(more) = usize::try_from(event.monitored_count).ok().and_then(|count| count.checked_sub(told))
         && more > 0
     {
-        line.name("monitored-more");
+        line.name(name!("monitored-more"));
         line.number(u64::try_from(more).unwrap_or(u64::MAX));
     }
 }
@@ -160,109 +206,111 @@ fn write_monitored(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
 /// What was known, so that the decision can be explained and judged by another policy. What stands elsewhere in the line
 /// is not told twice.
 fn write_facts(line: &mut Line<'_>, judged: &JudgedFacts<'_>) {
-    line.name("facts");
-    line.open(b"{");
+    line.name(name!("facts"));
+    line.open(b'{');
     let mut list = None;
-    judged.policy.each_kept(judged.facts, &mut |kept| {
-        if list != Some(kept.name) {
-            if list.take().is_some() {
-                line.close(b"]");
-            }
-            line.name(kept.name);
-            if kept.is_repeated {
-                line.open(b"[");
-                list = Some(kept.name);
-            }
+    judged.policy.each_kept(judged.facts, |kept| {
+        if list.is_some() && list != Some(kept.name) {
+            line.end(b']');
+            list = None;
+        }
+        if list.is_none() {
+            line.plain_name(kept.name);
+        }
+        if list.is_none() && kept.is_repeated {
+            line.open(b'[');
+            list = Some(kept.name);
         }
         match kept.value {
             KeptValue::Text(text) => line.text(text),
             KeptValue::Boolean(truth) => line.boolean(truth),
             KeptValue::Number(number) => line.signed(number),
             KeptValue::Age(micros) => line.seconds(micros),
+            KeptValue::Word(word) => line.word(word),
             KeptValue::Shown(shown) => line.shown(shown),
         }
     });
     if list.is_some() {
-        line.close(b"]");
+        line.end(b']');
     }
-    line.close(b"}");
+    line.end(b'}');
 }
 
 fn write_certificate(line: &mut Line<'_>, certificate: &CertificateFacts<'_>) {
-    line.name("certificate");
-    line.open(b"{");
-    optional_text(line, "subject-cn", certificate.subject_cn);
-    optional_text(line, "issuer-cn", certificate.issuer_cn);
-    member(line, "serial", certificate.serial);
-    for (name, list) in [("san-uri", certificate.san_uri), ("san-dns", certificate.san_dns)] {
+    line.name(name!("certificate"));
+    line.open(b'{');
+    optional_text(line, name!("subject-cn"), certificate.subject_cn);
+    optional_text(line, name!("issuer-cn"), certificate.issuer_cn);
+    member(line, name!("serial"), certificate.serial);
+    for (name, list) in [(name!("san-uri"), certificate.san_uri), (name!("san-dns"), certificate.san_dns)] {
         if !list.is_empty() {
             texts(line, name, list.iter().map(|text| &**text));
         }
     }
-    line.name("days-left");
-    line.json(&certificate.days_left.to_string());
-    line.close(b"}");
+    line.name(name!("days-left"));
+    line.signed(certificate.days_left);
+    line.end(b'}');
 }
 
 fn write_dialogue(line: &mut Line<'_>, dialogue: &DialogueEvent) {
-    line.name("eap");
-    line.open(b"{");
+    line.name(name!("eap"));
+    line.open(b'{');
     if let Some(version) = dialogue.tls {
-        member(line, "tls", version);
-        line.name("resumed");
-        line.json(if dialogue.resumed { "true" } else { "false" });
+        word(line, name!("tls"), version);
+        line.name(name!("resumed"));
+        line.boolean(dialogue.resumed);
     }
-    line.name("rounds");
+    line.name(name!("rounds"));
     line.number(dialogue.rounds);
-    line.close(b"}");
+    line.end(b'}');
 }
 
 fn write_mdm(line: &mut Line<'_>, mdm: &MdmEvent<'_>) {
-    line.name("mdm");
-    line.open(b"{");
-    optional_text(line, "server", mdm.server);
-    member(line, "lookup", mdm.lookup);
-    optional_text(line, "compliance", mdm.compliance);
-    optional_text(line, "source", mdm.source);
+    line.name(name!("mdm"));
+    line.open(b'{');
+    optional_text(line, name!("server"), mdm.server);
+    word(line, name!("lookup"), mdm.lookup);
+    optional_word(line, name!("compliance"), mdm.compliance);
+    optional_word(line, name!("source"), mdm.source);
     if let Some(age) = mdm.age {
-        line.name("age-ms");
+        line.name(name!("age-ms"));
         line.number(millis(age));
     }
-    line.name("waited-ms");
+    line.name(name!("waited-ms"));
     line.number(millis(mdm.waited));
-    line.close(b"}");
+    line.end(b'}');
 }
 
-fn texts<'t>(line: &mut Line<'_>, name: &str, texts: impl Iterator<Item = &'t str>) {
+fn texts<'t>(line: &mut Line<'_>, name: Name, texts: impl Iterator<Item = &'t str>) {
     line.name(name);
-    line.open(b"[");
+    line.open(b'[');
     texts.for_each(|text| line.string(text));
-    line.close(b"]");
+    line.end(b']');
 }
 
 fn write_drops(line: &mut Line<'_>, event: &DropEvent<'_>) {
-    member(line, "reason", event.reason.label());
-    optional_text(line, "detail", event.detail);
-    optional_text(line, "client", event.client);
-    line.name("peer");
+    word(line, name!("reason"), event.reason.label());
+    optional_text(line, name!("detail"), event.detail);
+    optional_text(line, name!("client"), event.client);
+    line.name(name!("peer"));
     line.address(event.peer);
     if let Some(address) = event.nas_ip {
-        line.name("nas-ip");
+        line.name(name!("nas-ip"));
         line.shown(address);
     }
-    line.name("count");
+    line.name(name!("count"));
     line.number(event.count);
-    member(line, "hint", event.reason.sentence());
+    member(line, name!("hint"), event.reason.sentence());
 }
 
 fn write_accounting(line: &mut Line<'_>, event: &AccountingEvent<'_>) {
-    member(line, "client", event.client);
-    line.name("peer");
+    member(line, name!("client"), event.client);
+    line.name(name!("peer"));
     line.address(event.peer);
-    line.name("attributes");
-    line.open(b"{");
+    line.name(name!("attributes"));
+    line.open(b'{');
     attributes::all(line, event.dictionary, &event.request);
-    line.close(b"}");
+    line.end(b'}');
 }
 
 fn micros(duration: Duration) -> u64 {
@@ -357,9 +405,9 @@ pub(super) mod tests {
     }
 
     fn written(event: &Event<'_>) -> String {
-        let mut out = Vec::with_capacity(limits::LOG_BUFFER_OCTETS);
-        assert!(write(event, &mut Stamp::default(), &mut out), "the line fits");
-        String::from_utf8(out).expect("a line is text")
+        let mut lines = Lines::with_room(limits::LOG_BUFFER_OCTETS);
+        assert!(write(event, &mut Stamp::default(), &mut lines), "the line fits");
+        String::from_utf8(lines.octets().to_vec()).expect("a line is text")
     }
 
     fn logged(names: &[&str]) -> Vec<crate::dictionary::Attribute> {
@@ -423,6 +471,29 @@ pub(super) mod tests {
         insta::assert_snapshot!(written(&Event::Drops(&event)), @r#"
         {"time":"2026-11-22T22:20:00.123456Z","event":"drop","reason":"unknown-client","peer":"172.17.0.1","nas-ip":"10.1.2.3","count":412,"hint":"no [[client]] covers this address; add one, or look for address translation on the way"}
         "#);
+    }
+
+    #[test]
+    fn times_of_one_stamp_are_those_of_the_calendar() {
+        let mut stamp = Stamp::default();
+        let second = NOW.wall.as_micros() - 123_456;
+        for micros in [
+            second,
+            second + 1,
+            second + 999_999,
+            second + 1_000_000,
+            second - 1,
+            -1,
+            -1_000_000,
+            0,
+            7,
+            i64::MAX,
+            7,
+            i64::MIN,
+        ] {
+            let expected = Timestamp::from_microsecond(micros).map_or(micros.to_string(), |time| format!("{time:.6}"));
+            assert_eq!(String::from_utf8_lossy(stamp.of(Wall::from_micros(micros))), expected);
+        }
     }
 
     fn accounting(octets: &[u8]) -> Value {
@@ -514,6 +585,17 @@ pub(super) mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_times_of_one_stamp_are_those_of_the_calendar(
+            times in proptest::collection::vec(prop_oneof![any::<i64>(), -5_000_000_000i64..5_000_000_000], 1..20),
+        ) {
+            let mut stamp = Stamp::default();
+            for micros in times {
+                let expected = Timestamp::from_microsecond(micros).map_or(micros.to_string(), |time| format!("{time:.6}"));
+                prop_assert_eq!(String::from_utf8_lossy(stamp.of(Wall::from_micros(micros))), expected);
+            }
+        }
+
         #[test]
         fn any_accounting_record_makes_a_line_of_json(
             attributes in proptest::collection::vec((1u8..=255, proptest::collection::vec(any::<u8>(), 1..40)), 0..30),

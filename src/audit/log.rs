@@ -3,7 +3,7 @@
 //! Owns buffers, the thread and its end. How a line looks is said by `line`, where it goes by `output`.
 
 use std::{
-    io, mem,
+    fmt, io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicBool, Ordering},
@@ -21,6 +21,7 @@ use crate::{
 };
 
 use super::{
+    json::Lines,
     line::{self, Stamp},
     output::Output,
     settings::Destination,
@@ -35,11 +36,22 @@ pub struct Log {
 
 #[derive(Debug)]
 struct Shared {
-    /// One buffer for each shard. Bound: each is allocated once with [`limits::LOG_BUFFER_OCTETS`] and never grows.
-    buffers: Vec<Arc<Mutex<Vec<u8>>>>,
+    /// One buffer for each shard. Bound: each has [`limits::LOG_BUFFER_OCTETS`] and never grows.
+    buffers: Vec<Arc<Buffer>>,
     reopens: AtomicBool,
     stops: AtomicBool,
     cells: Arc<ProcessCells>,
+}
+
+/// The lines of one shard that nobody has written yet. On a cache line of its own: the shards take their locks for every
+/// line, and must not take the line from each other's cache.
+#[repr(align(128))]
+struct Buffer(Mutex<Lines>);
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buffer").finish_non_exhaustive()
+    }
 }
 
 impl Log {
@@ -94,7 +106,7 @@ impl Drop for Log {
 
 impl Shared {
     fn new(shards: usize, cells: Arc<ProcessCells>) -> Self {
-        let buffer = || Arc::new(Mutex::new(Vec::with_capacity(limits::LOG_BUFFER_OCTETS)));
+        let buffer = || Arc::new(Buffer(Mutex::new(Lines::with_room(limits::LOG_BUFFER_OCTETS))));
         let buffers = (0..shards).map(|_| buffer()).collect();
         Self { buffers, reopens: AtomicBool::new(false), stops: AtomicBool::new(false), cells }
     }
@@ -103,13 +115,13 @@ impl Shared {
 /// One shard's end of the log.
 #[derive(Debug)]
 pub struct ShardLog {
-    buffer: Arc<Mutex<Vec<u8>>>,
+    buffer: Arc<Buffer>,
     stamp: Stamp,
     writer: Thread,
 }
 
 impl ShardLog {
-    fn new(buffer: &Arc<Mutex<Vec<u8>>>, writer: Thread) -> Self {
+    fn new(buffer: &Arc<Buffer>, writer: Thread) -> Self {
         Self { buffer: Arc::clone(buffer), stamp: Stamp::default(), writer }
     }
 }
@@ -117,10 +129,10 @@ impl ShardLog {
 impl EventSink for ShardLog {
     fn tell(&mut self, event: &Event<'_>) -> bool {
         let Some(mut buffer) = take(&self.buffer) else { return false };
-        let before = buffer.len();
+        let before = buffer.octets().len();
         let fits = line::write(event, &mut self.stamp, &mut buffer);
         let half = limits::LOG_BUFFER_OCTETS / 2;
-        let is_half_full = before < half && buffer.len() >= half;
+        let is_half_full = before < half && buffer.octets().len() >= half;
         drop(buffer);
         if is_half_full || !fits {
             self.writer.unpark();
@@ -134,10 +146,10 @@ impl EventSink for ShardLog {
 
 /// The buffer, unless the writer is just swapping it. That takes it some nanoseconds, and is waited for without sleeping;
 /// a writer that lost its core in the middle of it is not waited for.
-fn take(buffer: &Mutex<Vec<u8>>) -> Option<MutexGuard<'_, Vec<u8>>> {
+fn take(buffer: &Buffer) -> Option<MutexGuard<'_, Lines>> {
     const TRIES: u32 = 1_000;
     for _ in 0..TRIES {
-        match buffer.try_lock() {
+        match buffer.0.try_lock() {
             Ok(buffer) => return Some(buffer),
             Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
             Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
@@ -159,7 +171,7 @@ impl EventSink for NoLog {
 }
 
 fn run(mut output: Output, shared: &Shared) {
-    let mut full = Vec::with_capacity(limits::LOG_BUFFER_OCTETS);
+    let mut full = Lines::with_room(limits::LOG_BUFFER_OCTETS);
     let mut was_well = true;
     loop {
         // Asked before the buffers are emptied: what was told before the stop is written.
@@ -171,8 +183,8 @@ fn run(mut output: Output, shared: &Shared) {
             }
         }
         for buffer in &shared.buffers {
-            mem::swap(&mut *buffer.lock().unwrap_or_else(PoisonError::into_inner), &mut full);
-            if !full.is_empty() {
+            mem::swap(&mut *buffer.0.lock().unwrap_or_else(PoisonError::into_inner), &mut full);
+            if full.count() > 0 {
                 was_well = write(&mut output, &full, was_well, &shared.cells);
                 full.clear();
             }
@@ -185,11 +197,10 @@ fn run(mut output: Output, shared: &Shared) {
 }
 
 /// Writes, counts, and tells the first failure and the first success after it. Gives whether it went well.
-fn write(output: &mut Output, lines: &[u8], was_well: bool, cells: &ProcessCells) -> bool {
-    let count = lines.iter().filter(|octet| **octet == b'\n').count();
-    match output.write(lines) {
+fn write(output: &mut Output, lines: &Lines, was_well: bool, cells: &ProcessCells) -> bool {
+    match output.write(lines.octets()) {
         Ok(()) => {
-            cells.log_lines.add(u64::try_from(count).unwrap_or(0));
+            cells.log_lines.add(lines.count());
             if !was_well {
                 info!("the decision log can be written again");
             }
@@ -198,7 +209,7 @@ fn write(output: &mut Output, lines: &[u8], was_well: bool, cells: &ProcessCells
         Err(error) => {
             cells.log_write_failed.increment();
             if was_well {
-                error!(%error, lines = count, "the decision log can't be written; lines are lost until it can");
+                error!(%error, lines = lines.count(), "the decision log can't be written; lines are lost until it can");
             }
             false
         }
@@ -279,17 +290,18 @@ mod tests {
         let shared = Shared::new(1, Arc::default());
         let mut end = ShardLog::new(&shared.buffers[0], thread::current());
         let told = (0..1_000_000).take_while(|_| tell(&mut end, &[b'x'; 200])).count();
-        let buffer = shared.buffers[0].lock().unwrap();
-        assert!(buffer.len() > limits::LOG_BUFFER_OCTETS - 2_000 && buffer.len() <= limits::LOG_BUFFER_OCTETS);
-        assert_eq!(buffer.capacity(), limits::LOG_BUFFER_OCTETS);
-        assert_eq!(users(std::str::from_utf8(&buffer).unwrap()).len(), told, "only whole lines");
+        let buffer = shared.buffers[0].0.lock().unwrap();
+        let lines = buffer.octets();
+        assert!(lines.len() > limits::LOG_BUFFER_OCTETS - 2_000 && lines.len() <= limits::LOG_BUFFER_OCTETS);
+        assert_eq!(users(std::str::from_utf8(lines).unwrap()).len(), told, "only whole lines");
+        assert_eq!(buffer.count(), told as u64);
     }
 
     #[test]
     fn a_writer_that_holds_the_buffer_does_not_hold_the_shard() {
         let shared = Shared::new(1, Arc::default());
         let mut end = ShardLog::new(&shared.buffers[0], thread::current());
-        let held = shared.buffers[0].lock().unwrap();
+        let held = shared.buffers[0].0.lock().unwrap();
         assert!(!tell(&mut end, b"x"));
         drop(held);
         assert!(tell(&mut end, b"x"));
@@ -322,7 +334,9 @@ mod tests {
         }
         let cells = ProcessCells::default();
         let mut output = Output::new(Box::new(Broken), None);
-        assert!(!write(&mut output, b"{}\n", true, &cells) && !write(&mut output, b"{}\n", false, &cells));
+        let mut lines = Lines::with_room(100);
+        assert!(lines.add(|_| ()) && lines.octets() == b"{}\n");
+        assert!(!write(&mut output, &lines, true, &cells) && !write(&mut output, &lines, false, &cells));
         assert_eq!((cells.log_write_failed.value(), cells.log_lines.value()), (2, 0));
         assert!(limits::LOG_DELAY < Duration::from_secs(1));
     }

@@ -15,8 +15,10 @@
 //! | `line` | an event as a line |
 //! | `attributes` | attributes of a request in a line, and which are never shown |
 //! | `json` | writing JSON without allocating |
+//! | `digits` | numbers, addresses and octets as digits |
 
 mod attributes;
+mod digits;
 mod json;
 mod line;
 pub mod log;

@@ -107,6 +107,7 @@ impl<'a> Line<'a> {
             Outcome::Refused(_) | Outcome::Ended(_) | Outcome::Downloaded | Outcome::Stalled => None,
         };
         let policy = &snapshot.policy;
+        let nas_port = self.facts.map_or_else(|| request::nas_port(packet), |facts| facts.session.nas_port);
         let (verdict, reason) = match self.outcome {
             Outcome::Decided(decision) => (decision.access.name(), decision.reason.name()),
             Outcome::Refused(reason) => (Access::Reject.name(), reason.label()),
@@ -130,7 +131,7 @@ impl<'a> Line<'a> {
             client: &client.name,
             nas_ip: nas_ip_of(packet).unwrap_or_else(|| peer.address.ip()),
             nas_identifier: packet.first(kind::NAS_IDENTIFIER),
-            nas_port: request::nas_port(packet).map(|port| match port {
+            nas_port: nas_port.map(|port| match port {
                 NasPort::Id(id) => id,
                 NasPort::Number(number) => write_digits(number, &mut digits),
             }),

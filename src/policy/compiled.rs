@@ -174,7 +174,8 @@ impl Policy {
     }
 
     /// Calls `visit` with each fact that a decision's line in the log must hold, so that it can be explained and replayed.
-    pub fn each_kept(&self, facts: &Facts<'_>, visit: &mut dyn FnMut(Kept<'_>)) {
+    #[inline]
+    pub fn each_kept(&self, facts: &Facts<'_>, visit: impl FnMut(Kept<'_>)) {
         record::each(&self.kept, facts, visit);
     }
 

@@ -68,17 +68,18 @@ pub fn date_number(date: jiff::civil::Date) -> u32 {
 /// Calls `visit` with each value of `fact` until it says that this is enough. Whether there was a value at all.
 ///
 /// `local_time` is asked only for `time.*`.
+#[inline]
 pub fn each_value(
     fact: Fact,
     facts: &Facts<'_>,
     local_time: impl FnOnce() -> LocalTime,
-    visit: &mut dyn FnMut(Reading<'_>) -> bool,
+    visit: &mut (impl FnMut(Reading<'_>) -> bool + ?Sized),
 ) -> bool {
     let texts = match fact {
         Fact::ClientGroup => facts.client.groups,
         Fact::CertificateSanUri => facts.certificate.map_or(&[][..], |certificate| certificate.san_uri),
         Fact::CertificateSanDns => facts.certificate.map_or(&[][..], |certificate| certificate.san_dns),
-        Fact::SessionNasPort => return nas_port(facts.session.nas_port, visit),
+        Fact::SessionNasPort => return nas_port(facts.session.nas_port, &mut |reading| visit(reading)),
         Fact::TimeWeekday | Fact::TimeHour | Fact::TimeDate => {
             visit(of_time(fact, local_time()));
             return true;

@@ -77,12 +77,15 @@ pub enum KeptValue<'a> {
     Number(i64),
     /// An age in microseconds.
     Age(u64),
+    /// One of a few words.
+    Word(&'static str),
     /// Everything else, as people and policies write it.
     Shown(Shown<'a>),
 }
 
 /// Calls `visit` with each value of each of the facts; facts with several values come several times in a row.
-pub fn each(kept: &[Fact], facts: &Facts<'_>, visit: &mut dyn FnMut(Kept<'_>)) {
+#[inline]
+pub fn each(kept: &[Fact], facts: &Facts<'_>, mut visit: impl FnMut(Kept<'_>)) {
     for fact in kept {
         let row = row(*fact);
         each_value(*fact, facts, || LocalTime::of(facts), &mut |reading| {
@@ -90,6 +93,10 @@ pub fn each(kept: &[Fact], facts: &Facts<'_>, visit: &mut dyn FnMut(Kept<'_>)) {
                 (Reading::Text(text), _) => KeptValue::Text(text),
                 (Reading::Number(number), Kind::Boolean) => KeptValue::Boolean(number != 0),
                 (Reading::Number(number), Kind::Number) => KeptValue::Number(i64::try_from(number).unwrap_or(i64::MAX)),
+                (Reading::Number(number), Kind::Words(words)) => {
+                    let word = usize::try_from(number).ok().and_then(|at| words.get(at));
+                    KeptValue::Word(word.copied().unwrap_or("?"))
+                }
                 (Reading::Number(number), Kind::Age) => KeptValue::Age(u64::try_from(number).unwrap_or(u64::MAX)),
                 _ => KeptValue::Shown(Shown { kind: row.kind, reading }),
             };

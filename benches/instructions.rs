@@ -42,7 +42,7 @@ use server::Server;
 /// A stage: its name in `budgets.toml`, and what runs it so many times.
 type Stage = (&'static str, fn(u64));
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     ("codec-parse", codec_parse),
     ("codec-verify", codec_verify),
     ("codec-write-and-sign", codec_write_and_sign),
@@ -51,6 +51,7 @@ const STAGES: [Stage; 8] = [
     ("engine-mac-bypass-alone", engine_mac_bypass_alone),
     ("engine-mac-bypass", engine_mac_bypass),
     ("engine-mac-bypass-logged", engine_mac_bypass_logged),
+    ("engine-accounting-logged", engine_accounting_logged),
 ];
 
 /// How often a stage is run while it is counted; often enough that a growing table doesn't show.
@@ -186,21 +187,42 @@ fn engine_mac_bypass(calls: u64) {
 
 /// With the line of the decision log, until it is handed to the writer.
 fn engine_mac_bypass_logged(calls: u64) {
+    logged(|events| mac_bypass(calls, BATCH_DATAGRAMS, events));
+}
+
+/// An accounting record that comes alone, with its line.
+fn engine_accounting_logged(calls: u64) {
+    let (secret, mut switch) = (nas::secret(), nas::Switch::new(1));
+    let request = |number: u64| switch.accounting(identifier(number), number, &secret).to_vec();
+    let requests: Vec<Vec<u8>> = (0..2 * calls).map(request).collect();
+    let server = Server::new(Arc::new(fleet::directory(1, clock::now())), 1, 1);
+    logged(|events| handle_all(&server, &requests, Port::Acct, 1, events));
+    assert_eq!(server.asked_and_lost(), (0, 0));
+}
+
+fn logged(work: impl FnOnce(Box<dyn EventSink>)) {
     let nowhere = Destination::File("/dev/null".into());
     let (log, mut ends) = Log::start(&nowhere, 1, Arc::default()).expect("it can always be written");
-    mac_bypass(calls, BATCH_DATAGRAMS, ends.remove(0));
+    work(ends.remove(0));
     drop(log);
 }
 
 fn mac_bypass(calls: u64, batch: usize, events: Box<dyn EventSink>) {
-    let now = clock::now();
     let (secret, mut switch) = (nas::secret(), nas::Switch::new(1));
-    let mut request = |number: u64| {
-        let identifier = u8::try_from(number % 256).expect("it is below 256");
-        switch.mac_bypass(identifier, nas::mac(number), &secret).to_vec()
-    };
-    let requests: Vec<Vec<u8>> = (0..2 * calls).map(&mut request).collect();
-    let server = Server::new(Arc::new(fleet::directory(2 * calls, now)), 1, 1);
+    let request = |number: u64| switch.mac_bypass(identifier(number), nas::mac(number), &secret).to_vec();
+    let requests: Vec<Vec<u8>> = (0..2 * calls).map(request).collect();
+    let server = Server::new(Arc::new(fleet::directory(2 * calls, clock::now())), 1, 1);
+    handle_all(&server, &requests, Port::Auth, batch, events);
+    assert_eq!(server.decided(), 2 * calls);
+}
+
+fn identifier(number: u64) -> u8 {
+    u8::try_from(number % 256).expect("it is below 256")
+}
+
+/// Handles the requests in batches; the second half is measured.
+fn handle_all(server: &Server, requests: &[Vec<u8>], port: Port, batch: usize, events: Box<dyn EventSink>) {
+    let (now, calls) = (clock::now(), requests.len() as u64 / 2);
     let mut engine = server.engine(0, events);
     let mut handle = |numbers: Range<u64>| {
         // As fast as one every 5 us.
@@ -211,7 +233,7 @@ fn mac_bypass(calls: u64, batch: usize, events: Box<dyn EventSink>) {
             let place = usize::try_from(number).expect("there are few");
             let address = ([127, 0, 0, 1], 40_000 + u16::try_from(number / 256).expect("there are few")).into();
             let peer = Peer { address, route: Route { listener: 0, local: None, interface: 0 } };
-            *arrival = Some(Arrival::from(Datagram { octets: &requests[place], peer, port: Port::Auth }));
+            *arrival = Some(Arrival::from(Datagram { octets: &requests[place], peer, port }));
         }
         engine.begin(now);
         engine.look(&mut arrivals[..count]);
@@ -219,14 +241,13 @@ fn mac_bypass(calls: u64, batch: usize, events: Box<dyn EventSink>) {
         engine.expire(now, &mut Nowhere);
         engine.end(now, &mut Nowhere);
     };
-    let mut handle_all = |numbers: Range<u64>| {
+    let mut handle_from = |numbers: Range<u64>| {
         for start in numbers.clone().step_by(batch) {
             handle(start..numbers.end.min(start + batch as u64));
         }
     };
-    handle_all(0..calls);
-    measured(1, &mut |_| handle_all(calls..2 * calls));
-    assert_eq!(server.decided(), 2 * calls);
+    handle_from(0..calls);
+    measured(1, &mut |_| handle_from(calls..2 * calls));
 }
 
 /// Sends nothing.

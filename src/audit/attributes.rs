@@ -1,76 +1,65 @@
 //! The attributes of a request in a line: `"request": {"NAS-Port-Type": "Ethernet", …}`.
 //!
-//! Owns how values look in JSON and which attributes are never shown. What the types mean is the dictionary's.
+//! Owns how values look in JSON and which texts are hidden. What the types mean, and which attributes never stand in a log,
+//! is the dictionary's matter.
 
 use std::{borrow::Cow, fmt};
 
 use crate::{
-    dictionary::{self, Attribute, DataType, Dictionary, Space, Value},
-    radius::{kind, packet::Packet},
+    dictionary::{self, Attribute, DataType, Dictionary, Path, Space, Value, is_private_number},
+    radius::packet::Packet,
 };
 
 use super::json::Line;
-
-/// Standard attributes that hold credentials, keys, or what only serves the protocol.
-const HIDDEN: [u8; 10] = [
-    kind::USER_PASSWORD,
-    kind::CHAP_PASSWORD,
-    kind::STATE,
-    kind::PROXY_STATE,
-    kind::CHAP_CHALLENGE,
-    kind::EAP_MESSAGE,
-    kind::MESSAGE_AUTHENTICATOR,
-    kind::TUNNEL_PASSWORD,
-    // ARAP-Password and ARAP-Security-Data (RFC 2869 sections 5.4 and 5.5).
-    70,
-    74,
-];
-
-/// Parts of names of vendors' attributes that hold secrets.
-const HIDDEN_NAMES: [&str; 7] = ["password", "passphrase", "psk", "secret", "ms-chap", "mppe", "-pw"];
 
 /// Parts of vendors' texts behind which a secret stands, as in Cisco-AVPair = "psk=…".
 const HIDDEN_PAIRS: [&str; 4] = ["psk=", "password=", "passphrase=", "secret="];
 
 /// Writes the attributes called `wanted` that the request carries, as members of an open object.
 pub(super) fn chosen(line: &mut Line<'_>, wanted: &[Attribute], request: &Packet<'_>) {
-    for attribute in wanted.iter().filter(|attribute| !is_hidden(attribute)) {
-        member(line, attribute, dictionary::values(request.attributes(), &attribute.path()).map(Cow::Borrowed));
+    for attribute in wanted.iter().filter(|attribute| !attribute.is_private()) {
+        member(line, attribute, dictionary::values(request.attributes(), &attribute.path()));
     }
 }
 
 /// Writes all attributes that the request carries, as members of an open object.
 pub(super) fn all(line: &mut Line<'_>, dictionary: &Dictionary, request: &Packet<'_>) {
-    let walk = || dictionary::walk(dictionary, request.attributes());
-    for (at, (path, content)) in walk().enumerate() {
+    // Bound: the octets of one packet.
+    let mut found: Vec<(Path, Cow<'_, [u8]>)> = Vec::with_capacity(USUAL_ATTRIBUTES);
+    found.extend(dictionary::walk(dictionary, request.attributes()));
+    for (at, (path, content)) in found.iter().enumerate() {
+        let (before, after) = found.split_at(at);
         // Repeated attributes became one list where the first of them stands.
-        if walk().take(at).any(|(before, _)| before == path) {
+        if before.iter().any(|(other, _)| other == path) {
             continue;
         }
-        let Some(attribute) = dictionary.at(&path) else {
-            if !matches!(path.space(), Space::Standard(number) if HIDDEN.contains(&number)) {
-                line.shown_name(format_args!("Attr-{path}"));
-                line.hex(&content);
+        match dictionary.at(path) {
+            Some(attribute) if attribute.is_private() => {}
+            Some(attribute) => {
+                let same = after.iter().filter(|(other, _)| other == path);
+                member(line, attribute, same.map(|(_, content)| &**content));
             }
-            continue;
-        };
-        if is_hidden(attribute) {
-            continue;
+            None if is_private_number(path) => {}
+            None => {
+                line.shown_name(format_args!("Attr-{path}"));
+                line.hex(content);
+            }
         }
-        let same = walk().filter(|(other, _)| *other == path).map(|(_, content)| content);
-        member(line, attribute, same);
     }
 }
 
+/// Attributes of an accounting record for which room is made at once.
+const USUAL_ATTRIBUTES: usize = 32;
+
 /// One value stands alone, several make a list.
-fn member<'p>(line: &mut Line<'_>, attribute: &Attribute, mut contents: impl Iterator<Item = Cow<'p, [u8]>>) {
+fn member<'p>(line: &mut Line<'_>, attribute: &Attribute, mut contents: impl Iterator<Item = &'p [u8]>) {
     let Some(first) = contents.next() else { return };
     line.any_name(attribute.name());
-    let Some(second) = contents.next() else { return value(line, attribute, &first) };
+    let Some(second) = contents.next() else { return value(line, attribute, first) };
     line.open(b'[');
-    value(line, attribute, &first);
-    value(line, attribute, &second);
-    contents.for_each(|content| value(line, attribute, &content));
+    value(line, attribute, first);
+    value(line, attribute, second);
+    contents.for_each(|content| value(line, attribute, content));
     line.end(b']');
 }
 
@@ -103,33 +92,38 @@ impl fmt::Display for Written<'_> {
     }
 }
 
-fn is_hidden(attribute: &Attribute) -> bool {
-    // Attributes that hold others: what is inside is judged by its own name, and what can't be taken apart by none.
-    let holds_others = matches!(
-        attribute.data_type(),
-        DataType::VendorSpecific
-            | DataType::Tlv
-            | DataType::Extended
-            | DataType::LongExtended
-            | DataType::ExtendedVendor
-    );
-    holds_others
-        || attribute.is_secret()
-        || match attribute.path().space() {
-            Space::Standard(number) => HIDDEN.contains(&number),
-            _ => HIDDEN_NAMES.iter().any(|part| contains(attribute.name().as_bytes(), part)),
-        }
-}
-
 fn shown_text(line: &mut Line<'_>, attribute: &Attribute, text: &[u8]) {
     let is_vendors = !matches!(attribute.path().space(), Space::Standard(_));
-    match HIDDEN_PAIRS.iter().find(|pair| is_vendors && contains(text, pair)) {
+    match hidden_pair(text).filter(|_| is_vendors) {
         Some(pair) => line.shown(format_args!("{pair}<hidden>")),
         None => line.text(text),
     }
 }
 
-/// Whether `part` stands in `text`, in any case; `part`: ASCII.
-fn contains(text: &[u8], part: &str) -> bool {
-    text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
+/// The first of [`HIDDEN_PAIRS`] that stands in `text`, in any case.
+fn hidden_pair(text: &[u8]) -> Option<&'static str> {
+    // Each of them ends with the only `=` in it, so it ends one of the pieces.
+    let ends = |piece: &[u8], pair: &str| {
+        let end = piece.len().checked_sub(pair.len()).and_then(|at| piece.get(at..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(pair.as_bytes()))
+    };
+    let pieces = text.split_inclusive(|octet| *octet == b'=');
+    let places = pieces.filter_map(|piece| HIDDEN_PAIRS.iter().position(|pair| ends(piece, pair)));
+    places.min().and_then(|at| HIDDEN_PAIRS.get(at)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_secret_pair_is_found_wherever_it_stands(text in "([pP][sS][kK]|password|passphrase|Secret|=|[a-z ]{0,3}){0,8}") {
+            let lower = text.to_ascii_lowercase();
+            let expected = HIDDEN_PAIRS.into_iter().find(|pair| lower.contains(pair));
+            prop_assert_eq!(hidden_pair(text.as_bytes()), expected);
+        }
+    }
 }

@@ -7,6 +7,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     index::{Attribute, Dictionary, Values, Vendor},
     path::{Path, Space},
+    privacy::is_private,
     types::{DataType, Flags, write_format},
 };
 use crate::{
@@ -296,6 +297,7 @@ impl Builder {
                 data_type: draft.data_type,
                 flags: draft.flags,
                 values: values.get(&draft.path).map(Arc::clone),
+                is_private: is_private(&draft.name, &path, draft.data_type, draft.flags),
             });
         }
         dictionary

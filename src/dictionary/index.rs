@@ -6,6 +6,7 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use super::{
     path::Path,
+    privacy::is_private_number,
     types::{DataType, Encryption, Flags},
 };
 use crate::{problem, radius::vendor::VendorFormat};
@@ -149,6 +150,8 @@ pub struct Attribute {
     pub(super) data_type: DataType,
     pub(super) flags: Flags,
     pub(super) values: Option<Arc<Values>>,
+    /// Whether it never stands in a log: see `privacy`.
+    pub(super) is_private: bool,
 }
 
 impl Attribute {
@@ -161,6 +164,7 @@ impl Attribute {
             data_type: DataType::Octets,
             flags: Flags::default(),
             values: None,
+            is_private: is_private_number(&path),
         }
     }
 
@@ -198,6 +202,13 @@ impl Attribute {
     #[must_use]
     pub fn is_secret(&self) -> bool {
         self.flags.secret || self.flags.encryption != Encryption::None
+    }
+
+    /// Whether it never stands in a log: secrets, credentials by number and by name, what only serves the protocol, and
+    /// what only holds others.
+    #[must_use]
+    pub const fn is_private(&self) -> bool {
+        self.is_private
     }
 
     /// Whether it can be in a packet.

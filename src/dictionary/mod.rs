@@ -6,6 +6,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `index` | the finished dictionary: attributes by name, number and place |
+//! | `privacy` | which attributes never stand in a log |
 //! | `path` | the place of an attribute in a packet, small enough to be carried by compiled rules |
 //! | `types` | data types, flags, vendor formats |
 //! | `access` | contents of a packet by place, and the walk over all of them |
@@ -70,6 +71,7 @@ mod line;
 pub mod list;
 mod parse;
 mod path;
+mod privacy;
 mod scope;
 mod statement;
 mod text;
@@ -82,5 +84,6 @@ pub use encode::ValueError;
 pub use index::{Attribute, Counts, Dictionary, Vendor};
 pub use parse::Include;
 pub use path::{Path, Space};
+pub use privacy::is_private_number;
 pub use types::{DataType, Encryption, Flags};
 pub use value::{Decoded, Shown, Value};

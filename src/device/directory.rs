@@ -4,7 +4,7 @@
 //! all packet threads and written by `mdm`, which does the asking; it outlives a reload.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, RwLock,
+    Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
@@ -22,6 +22,7 @@ use super::{
     join::Joiner,
     marks::Marks,
     question::{Key, Medium},
+    rare_text::RareText,
     record::{DeviceRecord, Origin},
 };
 
@@ -104,7 +105,7 @@ pub struct Directory {
     ethernet_complete: AtomicBool,
     list_devices: AtomicUsize,
     listed_at: AtomicI64,
-    enrolment_url: RwLock<Option<Arc<str>>>,
+    enrolment_url: RareText,
     /// One writer at a time; packet threads never take it.
     writer: Mutex<Joiner>,
 }
@@ -138,7 +139,7 @@ impl Directory {
             ethernet_complete: AtomicBool::new(false),
             list_devices: AtomicUsize::new(0),
             listed_at: AtomicI64::new(i64::MIN),
-            enrolment_url: RwLock::new(None),
+            enrolment_url: RareText::default(),
             writer: Mutex::default(),
         }
     }
@@ -368,13 +369,13 @@ impl Directory {
 
     /// Where users are sent to enrol a device, if the server told it.
     #[must_use]
-    pub fn enrolment_url(&self) -> Option<Arc<str>> {
-        self.enrolment_url.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn enrolment_url(&self) -> Option<&str> {
+        self.enrolment_url.read()
     }
 
-    /// Notes where users are sent to enrol a device.
-    pub fn note_enrolment_url(&self, url: &str) {
-        *self.enrolment_url.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::from(url));
+    /// Notes where users are sent to enrol a device. False if there were so many places already that it is not taken.
+    pub fn note_enrolment_url(&self, url: &str) -> bool {
+        self.enrolment_url.note(url)
     }
 
     // --- keeping: `store` -----------------------------------------------------------------------------------------------

@@ -14,5 +14,6 @@ mod index;
 mod join;
 mod marks;
 pub mod question;
+mod rare_text;
 pub mod record;
 pub mod text;

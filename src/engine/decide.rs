@@ -125,7 +125,7 @@ impl<'a> Case<'a> {
             },
             managed: (known.lookup == Lookup::NotFound).then_some(false),
             last_compliant: self.last_compliant(known, grace),
-            enrolment_url: known.enrolment_url.as_deref(),
+            enrolment_url: server.and_then(|server| server.directory.enrolment_url()),
             ..MdmFacts::default()
         };
         match &known.record {

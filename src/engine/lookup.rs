@@ -110,8 +110,6 @@ pub struct Known {
     pub key_source: Option<DeviceIdSource>,
     /// The question to ask behind the answer, because the record is about to be too old.
     pub refresh: Option<(ServerIndex, Key)>,
-    /// Where a user enrols a device, as the server told it.
-    pub enrolment_url: Option<Arc<str>>,
 }
 
 impl Known {
@@ -127,7 +125,6 @@ impl Known {
             key: None,
             key_source: None,
             refresh: None,
-            enrolment_url: None,
         }
     }
 
@@ -270,7 +267,6 @@ impl Met<'_> {
             lookup,
             key: Some(self.key),
             key_source: Some(self.source),
-            enrolment_url: self.server.directory.enrolment_url(),
             ..Known::nothing()
         }
     }

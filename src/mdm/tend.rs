@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::{
     clock::{self, Mono, Now},
@@ -125,8 +125,12 @@ impl Tend {
         tokio::spawn(async move {
             match client.retrieval_about(&mut Errand::background()).await {
                 Ok(about) => {
-                    if let Some(url) = about.redirect_url {
-                        client.intake().directory().note_enrolment_url(&url);
+                    let url = about.redirect_url;
+                    if url.is_some_and(|url| !client.intake().directory().note_enrolment_url(&url)) {
+                        warn!(
+                            server = client.line().name(),
+                            "the service names too many places to enrol; an earlier one stays"
+                        );
                     }
                 }
                 Err(complaint) => debug!(server = client.line().name(), "no mdminfo: {}", complaint.sentence),

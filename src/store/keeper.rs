@@ -329,7 +329,7 @@ impl State {
             // Asked each time: another start of this file may have given it another number.
             kept.id = database.server(&kept.name, &kept.identity, now)?;
             save_server(kept, database, &self.eye)?;
-            database.note_saved(kept.id, now, kept.directory.enrolment_url().as_deref())?;
+            database.note_saved(kept.id, now, kept.directory.enrolment_url())?;
         }
         database.write_learnt(self.clients.iter().map(|(name, client)| (&**name, &client.learnt)))?;
         database.note_clock(now)

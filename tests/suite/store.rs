@@ -139,7 +139,7 @@ fn links_and_the_place_of_enrolment_come_back() {
     drop(store);
     let (_store, directory) = folder.open();
     assert_eq!(directory.find_by_link(mac(900)).unwrap().0.intune_id, id(1));
-    assert_eq!(directory.enrolment_url().as_deref(), Some("https://portal.example/enrol"));
+    assert_eq!(directory.enrolment_url(), Some("https://portal.example/enrol"));
 }
 
 #[test]

@@ -151,7 +151,7 @@ async fn the_service_says_where_users_enrol() {
     let world = World::quiet().await;
     until("mdminfo", || world.directory.enrolment_url().is_some()).await;
     let url = world.directory.enrolment_url().expect("it was told");
-    assert_eq!(&*url, "https://portal.manage.microsoft.com/networkaccesscontrol/index");
+    assert_eq!(url, "https://portal.manage.microsoft.com/networkaccesscontrol/index");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

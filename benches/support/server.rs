@@ -32,7 +32,10 @@ use radmit::{
         work::Workers,
     },
     limits,
-    metrics::engine::{ClientCells, ShardCells},
+    metrics::{
+        engine::{ClientCells, ShardCells},
+        mdm::ServerCells,
+    },
     policy::{
         acl::Downloads,
         compile,
@@ -131,7 +134,7 @@ fn snapshot(directory: Arc<Directory>, clients: u32, shards: usize) -> Snapshot 
         identifiers: vec![IdentifierKind::CertificateSan, IdentifierKind::Attribute, IdentifierKind::Mac],
         device_id_attributes: dictionary.attribute("Cisco-AVPair").cloned().into_iter().collect(),
         grace_is_compliant: true,
-        cells: Arc::default(),
+        cells: Arc::new(ServerCells::new(shards)),
     };
     Snapshot {
         hash: "bench".into(),

@@ -76,9 +76,9 @@ impl Lasting {
         Self {
             shards,
             clients: Arc::new(ClientRegistry::new(shards)),
+            mdm: Arc::new(ServerRegistry::new(shards)),
             dialogues: Arc::new(Dialogues::new(bounds)),
             resumptions: Arc::new(Resumptions::new()),
-            mdm: Arc::default(),
             store,
             stored,
             servers: Mutex::default(),

@@ -280,7 +280,7 @@ impl State {
         out: &mut dyn Outbox,
     ) {
         self.count_decision(pass, identity.method, &decision, now);
-        count_lookup(pass, &known);
+        count_lookup(self.shard, pass, &known);
         let detail = match (&talk.evidence, &pass.snapshot.eap_tls) {
             (Some(evidence), Some(settings)) => {
                 let (_, ids) = identity_by_certificate(&pass.packet, evidence, settings);

@@ -19,9 +19,17 @@ const OUTCOMES_OF_SET: usize = 2;
 pub struct Hits {
     /// Bound: the rules and sets of the policy. First the rules, then the outcomes of the sets, then the one place for
     /// requests that no set took.
-    shards: Vec<Box<[Counter]>>,
+    shards: Vec<Box<[Row]>>,
     rules: usize,
+    places: usize,
 }
+
+/// Counters on cache lines of their own, so that no other shard writes there.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Row([Counter; ROW]);
+
+const ROW: usize = 128 / size_of::<Counter>();
 
 impl Hits {
     /// Nothing was decided yet.
@@ -29,15 +37,15 @@ impl Hits {
     pub fn new(policy: &Policy, shards: usize) -> Self {
         let rules = policy.rules().len();
         let places = rules + policy.sets().len() * OUTCOMES_OF_SET + 1;
-        let of_shard = |_| (0..places).map(|_| Counter::default()).collect();
-        Self { shards: (0..shards).map(of_shard).collect(), rules }
+        let of_shard = |_| (0..places.div_ceil(ROW)).map(|_| Row::default()).collect();
+        Self { shards: (0..shards).map(of_shard).collect(), rules, places }
     }
 
     /// Counts a decision, and the rules in state `monitor` that would have made it.
     pub fn count(&self, shard: u16, decision: &Decision) {
         let Some(cells) = self.shards.get(usize::from(shard)) else { return };
         let count = |at: usize| {
-            if let Some(cell) = cells.get(at) {
+            if let Some(cell) = cell(cells, at) {
                 cell.increment_own();
             }
         };
@@ -45,7 +53,7 @@ impl Hits {
         count(match (decision.rule, decision.set) {
             (Some(rule), _) => rule.0 as usize,
             (None, Some(set)) => self.of_set(set, decision.reason == Reason::MethodNotAllowed),
-            (None, None) => cells.len().saturating_sub(1),
+            (None, None) => self.places - 1,
         });
     }
 
@@ -54,15 +62,14 @@ impl Hits {
     }
 
     fn sum(&self, at: usize) -> u64 {
-        self.shards.iter().filter_map(|shard| shard.get(at)).map(Counter::value).sum()
+        self.shards.iter().filter_map(|shard| cell(shard, at)).map(Counter::value).sum()
     }
 
     /// All decisions so far.
     #[must_use]
     pub fn total(&self, policy: &Policy) -> u64 {
         let is_monitored = |at: usize| policy.rules().get(at).is_some_and(|rule| rule.state == State::Monitor);
-        let places = self.shards.first().map_or(0, |shard| shard.len());
-        (0..places).filter(|at| !is_monitored(*at)).map(|at| self.sum(at)).sum()
+        (0..self.places).filter(|at| !is_monitored(*at)).map(|at| self.sum(at)).sum()
     }
 
     /// Set, rule and verdict of each counter, with its value. Outcomes without a rule have an empty name there; the verdict
@@ -84,4 +91,8 @@ impl Hits {
         let nobodys = ["", "", Reason::NoRuleMatched.name()];
         of_rules.chain(of_sets).chain(std::iter::once((nobodys, self.sum(last))))
     }
+}
+
+fn cell(rows: &[Row], at: usize) -> Option<&Counter> {
+    rows.get(at / ROW)?.0.get(at % ROW)
 }

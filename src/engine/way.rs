@@ -11,7 +11,7 @@ use crate::{
     limits,
     policy::{
         decision::{Access, Decision, Reason, SetIndex},
-        facts::{Facts, Method, Source},
+        facts::{Facts, Method},
     },
     radius::{code::Code, kind, packet::Packet},
 };
@@ -189,7 +189,7 @@ impl State {
     fn conclude(&mut self, pass: Pass<'_>, judged: Judged<'_>, now: Now, out: &mut dyn Outbox) {
         let Judged { identity, decision, known, facts, waited } = judged;
         self.count_decision(pass, identity.method, decision, now);
-        count_lookup(pass, known);
+        count_lookup(self.shard, pass, known);
         let mut line = Line {
             method: identity.method.name(),
             mac: identity.mac,
@@ -277,9 +277,11 @@ impl State {
 }
 
 /// Counts what came of asking the server that settled a request.
-pub(super) fn count_lookup(pass: Pass<'_>, known: &Known) {
+pub(super) fn count_lookup(shard: u16, pass: Pass<'_>, known: &Known) {
     if let Some(server) = known.server.and_then(|index| pass.snapshot.server(index)) {
-        server.cells.count_lookup(known.lookup.name(), known.source.map(Source::name));
+        // The cells stand in the order of these names; the first source is that of lookups without an answer.
+        let source = known.source.map_or(0, |source| source as usize + 1);
+        server.cells.count_lookup(shard, known.lookup as usize, source);
     }
 }
 
@@ -290,4 +292,25 @@ fn waited_since(asked_at: Option<Mono>, now: Now) -> Duration {
 #[expect(clippy::cast_possible_truncation, reason = "only the low bits are wanted")]
 const fn salt_of(random: u64) -> u16 {
     random as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        metrics::mdm::{RESULTS, SOURCES},
+        policy::facts::{Lookup, Source},
+    };
+
+    #[test]
+    fn lookups_stand_in_the_order_of_their_cells() {
+        for (at, lookup) in Lookup::ALL.iter().enumerate() {
+            assert_eq!(*lookup as usize, at);
+            // Nothing came of a lookup that nobody was asked for.
+            assert_eq!(RESULTS.get(at).copied(), Some(lookup.name()).filter(|_| *lookup != Lookup::NotAsked));
+        }
+        for (at, source) in Source::ALL.iter().enumerate() {
+            assert_eq!((*source as usize, SOURCES[at + 1]), (at, source.name()));
+        }
+        assert_eq!((RESULTS.len(), SOURCES.len()), (Lookup::ALL.len() - 1, Source::ALL.len() + 1));
+    }
 }

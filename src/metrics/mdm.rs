@@ -22,11 +22,15 @@ pub const RESULTS: [&str; 8] =
 /// Where the answer was from: the label `source`. The first is for lookups without an answer.
 pub const SOURCES: [&str; 6] = ["none", "fresh", "live", "sync", "stale", "held"];
 
-/// The cells of one server. Several threads write them.
+/// Lookups by [`RESULTS`], then by [`SOURCES`], of one shard. On cache lines of its own: every request is counted.
 #[derive(Debug, Default)]
+#[repr(align(128))]
+struct LookupCells([[Counter; SOURCES.len()]; RESULTS.len()]);
+
+/// The cells of one server. Several threads write them, but for the lookups, of which each shard counts its own.
+#[derive(Debug)]
 pub struct ServerCells {
-    /// Lookups by [`RESULTS`], then by [`SOURCES`].
-    pub lookups: [[Counter; SOURCES.len()]; RESULTS.len()],
+    lookups: Box<[LookupCells]>,
     /// How long questions took.
     pub lookup_seconds: Histogram,
     /// HTTP requests that may be sent at once.
@@ -64,14 +68,45 @@ pub struct ServerCells {
 }
 
 impl ServerCells {
-    /// Counts one lookup. Names that are not in the lists are not counted.
-    pub fn count_lookup(&self, result: &str, source: Option<&str>) {
-        let place = |names: &[&str], name| names.iter().position(|known| *known == name);
-        let result = place(&RESULTS, result).and_then(|at| self.lookups.get(at));
-        let source = place(&SOURCES, source.unwrap_or("none"));
-        if let Some(cell) = result.zip(source).and_then(|(cells, at)| cells.get(at)) {
-            cell.increment();
+    /// `shards`: how many count lookups.
+    #[must_use]
+    pub fn new(shards: usize) -> Self {
+        Self {
+            lookups: (0..shards).map(|_| LookupCells::default()).collect(),
+            lookup_seconds: Histogram::default(),
+            budget_remaining: Gauge::default(),
+            throttled: Counter::default(),
+            last_sync: Gauge::default(),
+            credential_expiry: Gauge::default(),
+            devices: Gauge::default(),
+            devices_refused: Gauge::default(),
+            calls: Default::default(),
+            service_shut: Default::default(),
+            questions_queued: Gauge::default(),
+            questions_merged: Counter::default(),
+            questions_refused: Counter::default(),
+            rows_mismatched: Counter::default(),
+            syncs_completed: Counter::default(),
+            syncs_failed: Counter::default(),
+            clock_offset: Gauge::default(),
+            held_devices: Gauge::default(),
         }
+    }
+
+    /// Counts one lookup; only the thread of `shard` may. `result`: a place in [`RESULTS`], `source`: one in [`SOURCES`];
+    /// what is beyond them is not counted.
+    pub fn count_lookup(&self, shard: u16, result: usize, source: usize) {
+        let cells = self.lookups.get(usize::from(shard)).and_then(|cells| cells.0.get(result));
+        if let Some(cell) = cells.and_then(|cells| cells.get(source)) {
+            cell.increment_own();
+        }
+    }
+
+    /// How many lookups were counted in all. `result`: a place in [`RESULTS`], `source`: one in [`SOURCES`].
+    #[must_use]
+    pub fn lookups(&self, result: usize, source: usize) -> u64 {
+        let of_shard = |cells: &LookupCells| cells.0.get(result)?.get(source).map(Counter::value);
+        self.lookups.iter().filter_map(of_shard).sum()
     }
 
     /// Counts one HTTP request.
@@ -89,6 +124,13 @@ impl ServerCells {
         if let Some(cell) = self.service_shut.get(service as usize) {
             cell.set(i64::from(shut));
         }
+    }
+}
+
+impl Default for ServerCells {
+    /// The cells of a server with one shard.
+    fn default() -> Self {
+        Self::new(1)
     }
 }
 
@@ -158,20 +200,29 @@ impl CallOutcome {
 ///
 /// Bound: as many as configurations ever named, at most eight times [`limits::MDM_SERVERS_MAX`]; beyond it new names
 /// share the cells `(more)`.
-#[derive(Debug, Default)]
-pub struct ServerRegistry(Mutex<Vec<(Box<str>, Arc<ServerCells>)>>);
+#[derive(Debug)]
+pub struct ServerRegistry {
+    shards: usize,
+    servers: Mutex<Vec<(Box<str>, Arc<ServerCells>)>>,
+}
 
 impl ServerRegistry {
+    /// `shards`: how many shards count.
+    #[must_use]
+    pub const fn new(shards: usize) -> Self {
+        Self { shards, servers: Mutex::new(Vec::new()) }
+    }
+
     /// The cells of the server called `name`; made if they don't exist yet.
     #[must_use]
     pub fn cells(&self, name: &str) -> Arc<ServerCells> {
-        let mut servers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         let known = servers.iter().any(|(known, _)| **known == *name);
         let name = if known || servers.len() < 8 * limits::MDM_SERVERS_MAX { name } else { "(more)" };
         if let Some((_, cells)) = servers.iter().find(|(known, _)| **known == *name) {
             return Arc::clone(cells);
         }
-        let cells = Arc::<ServerCells>::default();
+        let cells = Arc::new(ServerCells::new(self.shards));
         servers.push((name.into(), Arc::clone(&cells)));
         cells
     }
@@ -179,13 +230,14 @@ impl ServerRegistry {
 
 impl Source for Arc<ServerRegistry> {
     fn tell(&self, page: &mut Page<'_>) -> fmt::Result {
-        let servers = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let each = || servers.iter().map(|(name, cells)| (&**name, &**cells));
         page.counter(
             &list::MDM_LOOKUPS,
             each().flat_map(|(name, cells)| {
-                RESULTS.iter().zip(&cells.lookups).flat_map(move |(result, cells)| {
-                    let series = SOURCES.iter().zip(cells).map(|(source, cell)| (*source, cell.value()));
+                RESULTS.iter().enumerate().flat_map(move |(at, result)| {
+                    let series =
+                        SOURCES.iter().enumerate().map(move |(place, source)| (*source, cells.lookups(at, place)));
                     series
                         .filter(|(_, number)| *number > 0)
                         .map(move |(source, number)| ([name, result, source], number))
@@ -255,16 +307,21 @@ mod tests {
 
     #[test]
     fn lookups_stand_on_the_page_by_server_result_and_source() {
-        let registry = Arc::<ServerRegistry>::default();
-        registry.cells("corp").count_lookup("found", Some("stale"));
-        registry.cells("corp").count_lookup("late", None);
-        registry.cells("corp").count_lookup("no such result", None);
+        let registry = Arc::new(ServerRegistry::new(2));
+        let cells = registry.cells("corp");
+        cells.count_lookup(0, 0, 4);
+        cells.count_lookup(1, 0, 4);
+        cells.count_lookup(1, 4, 0);
+        // No such result, no such source, no such shard.
+        for (shard, result, source) in [(0, 8, 0), (0, 0, 6), (2, 0, 0)] {
+            cells.count_lookup(shard, result, source);
+        }
         let text = Exposition::new(vec![Box::new(Arc::clone(&registry))]).text();
         let lookups: Vec<&str> = text.lines().filter(|line| line.starts_with("radmit_mdm_lookups_total{")).collect();
         assert_eq!(
             lookups,
             [
-                r#"radmit_mdm_lookups_total{server="corp",result="found",source="stale"} 1"#,
+                r#"radmit_mdm_lookups_total{server="corp",result="found",source="stale"} 2"#,
                 r#"radmit_mdm_lookups_total{server="corp",result="late",source="none"} 1"#,
             ]
         );

@@ -171,7 +171,7 @@ fn lookups_are_counted_by_what_came_of_them_and_where_the_answer_was_from() {
     world.send(&request);
     let counted = |result: &str, source: &str| {
         let place = |names: &[&str], name: &str| names.iter().position(|known| *known == name).unwrap();
-        world.mdm.lookups[place(&RESULTS, result)][place(&SOURCES, source)].value()
+        world.mdm.lookups(place(&RESULTS, result), place(&SOURCES, source))
     };
     assert_eq!((counted("found", "fresh"), counted("throttled", "none"), counted("found", "live")), (1, 1, 0));
 }

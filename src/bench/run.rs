@@ -75,20 +75,22 @@ fn prepare(plan: &Arc<Plan>) -> Result<Vec<(Line, Receiver<Second>)>, Refused> {
     for number in 0..plan.threads {
         let sockets = plan.sockets / plan.threads + usize::from(number < plan.sockets % plan.threads);
         let of_thread = (0..sockets).zip(addresses.by_ref()).map(|(place, source)| open(place, *source, plan.server));
-        opened.push(of_thread.collect::<io::Result<Vec<_>>>().map_err(Refused::Socket)?);
+        let sockets = of_thread.collect::<io::Result<Vec<_>>>().map_err(Refused::Socket)?;
+        let nas = sockets.first().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |socket| socket.local().ip());
+        // Before the start is chosen: gathering its first random numbers takes the library some 60 ms.
+        let seeds = seeds()?;
+        opened.push((Share { number, of: plan.threads, sockets: sockets.len(), nas, seeds }, sockets));
     }
     let start = clock::now().mono.plus(START_AFTER);
-    opened.into_iter().enumerate().map(|(number, sockets)| line(plan, number, sockets, start)).collect()
+    opened.into_iter().map(|(share, sockets)| line(plan, share, sockets, start)).collect()
 }
 
 fn line(
     plan: &Arc<Plan>,
-    number: usize,
+    share: Share,
     sockets: Vec<Socket>,
     start: Mono,
 ) -> Result<(Line, Receiver<Second>), Refused> {
-    let nas = sockets.first().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |socket| socket.local().ip());
-    let share = Share { number, of: plan.threads, sockets: sockets.len(), nas, seeds: seeds()? };
     let generator = Generator::new(Arc::clone(plan), share, start).map_err(Refused::Attributes)?;
     let (sender, seconds) = sync_channel(limits::BENCH_SECONDS_QUEUED_MAX);
     Ok((Line::new(Arc::clone(plan), sockets, generator, sender), seconds))

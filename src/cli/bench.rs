@@ -35,6 +35,9 @@ const NOT_BEGUN: u8 = 2;
 /// As the shell tells a process that was interrupted.
 const INTERRUPTED: i32 = 130;
 
+/// Where the secret is looked for last.
+const SECRET_VARIABLE: &str = "RADMIT_SECRET";
+
 /// What is run when nothing else is said.
 const WINDOW: usize = 64;
 const RAMP: Duration = Duration::from_secs(10);
@@ -49,11 +52,11 @@ Examples:
   # 2,000 requests a second for a minute, whatever the server does; a few devices ask most
   radmit bench --secret-file secret --rate 2000 --duration 60s --devices 100000 --distribution zipf
 
-  # the morning: from none to 5,000 a second within 30 seconds, repeated after 2 seconds without an answer
-  radmit bench --secret-file secret --rate 5000 --storm --ramp 30s --duration 2m --timeout 2s --retries 2
+  # the morning: from none to 5,000 a second within 30 seconds, by switches that repeat themselves
+  radmit bench --secret-file secret --rate 5000 --storm --ramp 30s --duration 2m --retries 2
 
   # the devices that `radmit sim --devices 10000` makes up; JSON for a script
-  radmit bench --secret-file secret --server [::1]:1812 --sim-devices 10000 --rate 500 --json
+  radmit bench --secret-file secret --server [::1] --sim-devices 10000 --rate 500 --json
 
 Every request has a new Request Authenticator and is signed when it leaves, so no right answer can
 come from a server's store of replies; those after a retransmission (--retries) are counted apart.
@@ -74,8 +77,8 @@ pub struct Arguments {
     /// Load a server that is not on this machine
     #[arg(long)]
     i_own_this_server: bool,
-    /// The shared secret; other users of this machine can see it here
-    #[arg(long, value_name = "TEXT", env = "RADMIT_SECRET", hide_env_values = true)]
+    /// The shared secret; other users of this machine can see it here [default: the variable RADMIT_SECRET]
+    #[arg(long, value_name = "TEXT")]
     secret: Option<String>,
     /// A file that holds the shared secret
     #[arg(long, value_name = "FILE", conflicts_with = "secret")]
@@ -168,7 +171,8 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn bench(arguments: &Arguments) -> Result<bool, String> {
-    let plan = plan(arguments)?;
+    // Read here: to clap the variable and --secret-file would contradict each other.
+    let plan = plan(arguments, std::env::var(SECRET_VARIABLE).ok())?;
     plan.check().map_err(|refused| refused.to_string())?;
     end_with_signals(Arc::clone(&plan.stop));
     let is_shown = arguments.progress || std::io::stderr().is_terminal();
@@ -186,7 +190,7 @@ fn bench(arguments: &Arguments) -> Result<bool, String> {
     Ok(report.is_sound())
 }
 
-fn plan(arguments: &Arguments) -> Result<Plan, String> {
+fn plan(arguments: &Arguments, secret_of_environment: Option<String>) -> Result<Plan, String> {
     let pace = match (arguments.rate, arguments.storm) {
         (None, _) => Pace::Window(arguments.window.unwrap_or(WINDOW)),
         (Some(rate), false) => Pace::Steady(rate),
@@ -209,19 +213,19 @@ fn plan(arguments: &Arguments) -> Result<Plan, String> {
         attributes: attributes(&arguments.attribute)?,
         answers: if arguments.allow_unsigned { Answers::MaybeUnsigned } else { Answers::Signed },
         is_spinning: arguments.spin,
-        ..Plan::new(nas::resolve(&arguments.server)?, Arc::new(secret(arguments)?))
+        ..Plan::new(nas::resolve(&arguments.server)?, Arc::new(secret(arguments, secret_of_environment)?))
     })
 }
 
-fn secret(arguments: &Arguments) -> Result<Secret, String> {
-    match (&arguments.secret_file, &arguments.secret) {
-        (Some(file), _) => nas::read_secret(file),
-        (None, Some(text)) => Secret::new(text.clone().into_bytes()).map_err(|_| "the secret is empty".to_owned()),
-        (None, None) => {
-            Err("the shared secret is missing; give it with --secret-file FILE, or in the variable RADMIT_SECRET"
-                .to_owned())
-        }
+fn secret(arguments: &Arguments, of_environment: Option<String>) -> Result<Secret, String> {
+    if let Some(file) = &arguments.secret_file {
+        return nas::read_secret(file);
     }
+    let given = arguments.secret.clone().or(of_environment);
+    let missing = || {
+        format!("the shared secret is missing; give it with --secret-file FILE, or in the variable {SECRET_VARIABLE}")
+    };
+    Secret::new(given.ok_or_else(missing)?.into_bytes()).map_err(|_| "the secret is empty".to_owned())
 }
 
 fn devices(arguments: &Arguments) -> Result<Devices, String> {
@@ -333,7 +337,7 @@ mod tests {
     fn read(line: &str) -> Result<Plan, String> {
         let words = std::iter::once("bench").chain(line.split_whitespace());
         let parsed = Line::try_parse_from(words).map_err(|error| error.to_string())?;
-        plan(&parsed.arguments)
+        plan(&parsed.arguments, None)
     }
 
     #[test]

@@ -2,14 +2,15 @@
 # The whole check of radmit: style, lints, documentation, supply chain, the shipped files, every test.
 #
 #   tests/run.sh            all steps; the exit code is 0 only if every one passed
-#   tests/run.sh tests      only the steps named: style lints docs supply-chain advisories shipped-files tests
+#   tests/run.sh tests      only the steps named: style lints docs supply-chain advisories shipped-files budgets tests
 #
-# The network is needed once, for what is not cached yet. Two build profiles are used (check and dev), nothing more.
+# The network is needed once, for what is not cached yet. Three build profiles are used: check, dev, and bench for the
+# budgets, which are counted in what is shipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly CARGO_DENY_VERSION=0.20.2
-readonly ALL_STEPS=(style lints docs supply-chain advisories shipped-files tests)
+readonly ALL_STEPS=(style lints docs supply-chain advisories shipped-files budgets tests)
 readonly TARGET="${CARGO_TARGET_DIR:-target}"
 readonly LOG="$TARGET/run-tests.log"
 failed=()
@@ -19,13 +20,14 @@ say() { printf '\n== %s\n' "$*"; }
 
 # --- what must be there -----------------------------------------------------------------------------------------------
 
-readonly DEBIAN_PACKAGES=(freeradius-utils freeradius-common eapoltest openssl)
+readonly DEBIAN_PACKAGES=(freeradius-utils freeradius-common eapoltest openssl valgrind)
 
 missing_tools() {
     command -v radclient >/dev/null || echo radclient
     command -v eapol_test >/dev/null || echo eapol_test
     command -v openssl >/dev/null || echo openssl
     [ -f /usr/share/freeradius/dictionary ] || echo "FreeRADIUS's dictionaries"
+    command -v valgrind >/dev/null || echo valgrind
 }
 
 install_packages() {
@@ -40,7 +42,7 @@ install_packages() {
     "${run[@]}" "${install[@]}" || { "${run[@]}" apt-get update -q && "${run[@]}" "${install[@]}"; }
 }
 
-need_interop_tools() {
+need_tools() {
     local missing
     missing=$(missing_tools)
     [ -n "$missing" ] || return 0
@@ -50,7 +52,7 @@ need_interop_tools() {
     if [ -n "$missing" ]; then
         echo "still missing: ${missing//$'\n'/, }"
         echo "On Debian or Ubuntu: sudo apt-get install ${DEBIAN_PACKAGES[*]}"
-        echo "Elsewhere: install FreeRADIUS's client tools and dictionaries, and wpa_supplicant's eapol_test."
+        echo "Elsewhere: install FreeRADIUS's client tools and dictionaries, wpa_supplicant's eapol_test, and valgrind."
         return 1
     fi
 }
@@ -100,10 +102,13 @@ step_shipped-files() {
     [[ ${said##*$'\n'} =~ ^[1-9][0-9]*\ passed,\ 0\ failed$ ]] || { echo "no cases were run"; return 1; }
 }
 
+# Instructions of each stage, held against benches/budgets.toml: the same on a busy machine as on a quiet one.
+step_budgets() { need_tools && cargo bench --locked --bench instructions; }
+
 # Everything, tests/interop.rs and tests/eapol.rs included: they drive the built program with the real radclient and
 # eapol_test.
 step_tests() {
-    need_interop_tools || return 1
+    need_tools || return 1
     mkdir -p "$TARGET"
     local status=0
     if cargo nextest --version >/dev/null 2>&1; then

@@ -11,6 +11,7 @@ pub mod dictionary;
 pub mod document;
 pub mod eap;
 pub mod engine;
+pub mod escape;
 pub mod http;
 pub mod limits;
 pub mod mdm;

@@ -55,16 +55,19 @@ const fn hex_table(digits: &[u8; 16]) -> HexTable {
     table
 }
 
-/// A number in decimal digits.
+/// A number in decimal digits, with a comma behind.
 pub(super) struct Decimal {
-    octets: [u8; 20],
+    octets: [u8; DIGITS_MAX + 1],
     from: usize,
 }
 
+/// Digits of the greatest number.
+const DIGITS_MAX: usize = 20;
+
 impl Decimal {
     pub(super) fn of(number: u64) -> Self {
-        let mut octets = [b'0'; 20];
-        let (mut rest, mut from) = (number, octets.len());
+        let mut octets = [b','; DIGITS_MAX + 1];
+        let (mut rest, mut from) = (number, DIGITS_MAX);
         while rest >= 100 {
             from -= 2;
             put(&mut octets, from, &pair(rest % 100));
@@ -82,6 +85,10 @@ impl Decimal {
     }
 
     pub(super) fn octets(&self) -> &[u8] {
+        self.octets.get(self.from..DIGITS_MAX).unwrap_or_default()
+    }
+
+    pub(super) fn with_comma(&self) -> &[u8] {
         self.octets.get(self.from..).unwrap_or_default()
     }
 }
@@ -159,6 +166,7 @@ mod tests {
             }
         }
         assert_eq!(decimal(u64::MAX), u64::MAX.to_string());
+        assert_eq!(Decimal::of(70).with_comma(), b"70,");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{io::Write, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
-    clock::Wall,
+    clock::{Now, Wall},
     engine::event::{AccountingEvent, DecisionEvent, DialogueEvent, DropEvent, Event, JudgedFacts, MdmEvent},
     policy::{facts::CertificateFacts, record::KeptValue},
 };
@@ -20,21 +20,27 @@ use super::{
 
 /// Adds the event to `lines`. `false`: it did not fit.
 pub(super) fn write(event: &Event<'_>, stamp: &mut Stamp, lines: &mut Lines) -> bool {
-    let (now, name) = match event {
-        Event::Decision(decision) => (decision.now, "decision"),
-        Event::Drops(drops) => (drops.now, "drop"),
-        Event::Accounting(accounting) => (accounting.now, "accounting"),
-    };
-    lines.add(|line| {
-        line.name(name!("time"));
-        line.quoted(stamp.of(now.wall));
-        word(line, name!("event"), name);
-        match event {
-            Event::Decision(decision) => write_decision(line, decision),
-            Event::Drops(drops) => write_drops(line, drops),
-            Event::Accounting(accounting) => write_accounting(line, accounting),
+    lines.add(|line| match event {
+        Event::Decision(decision) => {
+            begin(line, stamp, decision.now, "decision");
+            write_decision(line, decision);
+        }
+        Event::Drops(drops) => {
+            begin(line, stamp, drops.now, "drop");
+            write_drops(line, drops);
+        }
+        Event::Accounting(accounting) => {
+            begin(line, stamp, accounting.now, "accounting");
+            write_accounting(line, accounting);
         }
     })
+}
+
+#[inline(always)]
+fn begin(line: &mut Line<'_>, stamp: &mut Stamp, now: Now, event: &'static str) {
+    line.name(name!("time"));
+    line.quoted(stamp.of(now.wall));
+    word(line, name!("event"), event);
 }
 
 /// The last time as text: within one second only its fraction changes.
@@ -154,9 +160,7 @@ fn write_decision(line: &mut Line<'_>, event: &DecisionEvent<'_>) {
     if let Some(mdm) = &event.mdm {
         write_mdm(line, mdm);
     }
-    optional_text(line, name!("policy-set"), event.policy_set);
-    optional_text(line, name!("rule"), event.rule);
-    texts(line, name!("profiles"), event.profiles.iter().map(|profile| &**profile));
+    line.json(event.outcome_json);
     write_monitored(line, event);
     word(line, name!("verdict"), event.verdict);
     word(line, name!("reason"), event.reason);
@@ -328,11 +332,12 @@ pub(super) mod tests {
 
     use super::*;
     use crate::{
-        clock::{Mono, Now},
+        clock::Mono,
         device::identifier::{Guid, MacAddress},
         dictionary::Dictionary,
         engine::event::{DropReason, MonitoredEvent},
         limits,
+        policy::compiled::Policy,
         radius::{attribute, code::Code, packet::Packet},
     };
 
@@ -362,7 +367,7 @@ pub(super) mod tests {
     pub(in crate::audit) fn decision<'a>(
         request: Packet<'a>,
         logged: &'a [crate::dictionary::Attribute],
-        profiles: &'a [Box<str>],
+        outcome_json: &'a str,
     ) -> DecisionEvent<'a> {
         DecisionEvent {
             now: NOW,
@@ -386,9 +391,8 @@ pub(super) mod tests {
             }),
             certificate: None,
             dialogue: None,
-            policy_set: Some("Wired"),
             rule: Some("Registered & Compliant"),
-            profiles,
+            outcome_json,
             monitored: [None; 4],
             monitored_count: 0,
             verdict: "accept",
@@ -422,8 +426,8 @@ pub(super) mod tests {
             &[(1, b"a4c3f0112233"), (61, &[0, 0, 0, 15]), (26, &avpairs[0]), (26, &avpairs[1]), (4, &[192, 0, 2, 1])],
         );
         let logged = logged(&["NAS-Port-Type", "Cisco-AVPair", "NAS-IP-Address", "Called-Station-Id"]);
-        let profiles = ["employee".into(), "short".into()];
-        let event = decision(Packet::parse(&octets).unwrap(), &logged, &profiles);
+        let outcome = r#""policy-set":"Wired","rule":"Registered & Compliant","profiles":["employee","short"]"#;
+        let event = decision(Packet::parse(&octets).unwrap(), &logged, outcome);
         insta::assert_snapshot!(written(&Event::Decision(&event)), @r#"
         {"time":"2026-11-22T22:20:00.123456Z","event":"decision","client":"campus","nas-ip":"192.0.2.1","nas-identifier":"sw-3","nas-port":"Gi1/0/12","packet-id":7,"method":"mab","user":"a4c3f0112233","mac":"A4-C3-F0-11-22-33","device-id":"5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c01","device-id-source":"mac","mdm":{"server":"corp-intune","lookup":"found","compliance":"compliant","source":"fresh","age-ms":1500,"waited-ms":0},"policy-set":"Wired","rule":"Registered & Compliant","profiles":["employee","short"],"verdict":"accept","reason":"rule","reply":{"vlan":"20"},"session":"abababababababababababababababab","latency-us":321,"request":{"NAS-Port-Type":"Ethernet","Cisco-AVPair":["a=1","b=2"],"NAS-IP-Address":"192.0.2.1"}}
         "#);
@@ -442,7 +446,6 @@ pub(super) mod tests {
             device_id: None,
             device_id_source: None,
             mdm: None,
-            policy_set: None,
             rule: None,
             session: None,
             reply_json: "",
@@ -450,7 +453,7 @@ pub(super) mod tests {
             reason: "no-credentials",
             monitored: [Some(guests), None, None, None],
             monitored_count: 3,
-            ..decision(Packet::parse(&octets).unwrap(), &[], &[])
+            ..decision(Packet::parse(&octets).unwrap(), &[], Policy::no_outcome_json())
         };
         insta::assert_snapshot!(written(&Event::Decision(&event)), @r#"
         {"time":"2026-11-22T22:20:00.123456Z","event":"decision","client":"campus","nas-ip":"192.0.2.1","packet-id":7,"method":"mab","profiles":[],"monitored":[{"rule":"Guests","verdict":"accept","profiles":["guest"]}],"monitored-more":2,"verdict":"reject","reason":"no-credentials","reply":{},"latency-us":321}
@@ -576,7 +579,7 @@ pub(super) mod tests {
         let hex: String = hidden[..6].iter().map(|octet| format!("{octet:02x}")).collect();
         let all: Vec<_> = Dictionary::builtin().attributes().cloned().collect();
         for octets in [one, other, chap] {
-            let event = decision(Packet::parse(&octets).unwrap(), &all, &[]);
+            let event = decision(Packet::parse(&octets).unwrap(), &all, Policy::no_outcome_json());
             for shown in [accounting(&octets)["attributes"].to_string(), written(&Event::Decision(&event))] {
                 assert!(!shown.contains("nobody") && !shown.contains(&hex), "{shown}");
                 assert!(shown.contains("\"User-Name\":\"visible\"") && shown.contains("psk=<hidden>"), "{shown}");

@@ -223,12 +223,13 @@ mod tests {
     use super::*;
     use crate::{
         audit::line::tests::{decision, packet},
+        policy::compiled::Policy,
         radius::{code::Code, packet::Packet},
     };
 
     fn tell(end: &mut dyn EventSink, user: &[u8]) -> bool {
         let octets = packet(Code::ACCESS_REQUEST, &[]);
-        let event = decision(Packet::parse(&octets).unwrap(), &[], &[]);
+        let event = decision(Packet::parse(&octets).unwrap(), &[], Policy::no_outcome_json());
         end.tell(&Event::Decision(&crate::engine::event::DecisionEvent { user: Some(user), ..event }))
     }
 

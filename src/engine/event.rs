@@ -67,12 +67,11 @@ pub struct DecisionEvent<'a> {
     pub dialogue: Option<DialogueEvent>,
     /// What device management said; absent if policy was not asked.
     pub mdm: Option<MdmEvent<'a>>,
-    /// The set that was chosen.
-    pub policy_set: Option<&'a str>,
     /// The rule that matched.
     pub rule: Option<&'a str>,
-    /// The profiles that were applied, in order.
-    pub profiles: &'a [Box<str>],
+    /// The set that was chosen, the rule that matched and the profiles that were applied: members of a JSON object, made
+    /// when the policy was loaded.
+    pub outcome_json: &'a str,
     /// Rules in state `monitor` that would have matched before the one that did: the first few.
     pub monitored: [Option<MonitoredEvent<'a>>; 4],
     /// How many there were in all.

@@ -12,6 +12,7 @@ use crate::{
     device::identifier::MacAddress,
     eap::{self, tls::evidence::Evidence},
     policy::{
+        compiled::Policy,
         decision::{Access, Decision},
         facts::{Facts, Lookup, NasPort},
         request,
@@ -144,11 +145,8 @@ impl<'a> Line<'a> {
             certificate: self.evidence.map(|evidence| certificate_facts(evidence, now.wall)),
             dialogue: self.dialogue,
             mdm: self.known.map(|known| self.mdm(snapshot, known, now)),
-            policy_set: decision.and_then(|decision| policy.set(decision.set?)).map(|set| &*set.name),
             rule: decision.and_then(|decision| policy.rule(decision.rule?)).map(|rule| &*rule.name),
-            profiles: decision
-                .and_then(|decision| policy.result(decision.result))
-                .map_or(&[], |result| &result.profiles),
+            outcome_json: decision.map_or(Policy::no_outcome_json(), |decision| policy.outcome_json(decision)),
             monitored,
             monitored_count: decision.map_or(0, |decision| decision.monitored.count()),
             verdict,

@@ -21,6 +21,7 @@ use super::{
     reply_plan::ReplyPlan,
     rule::{Rule, Set},
     subject::Subject,
+    told::{self, Told},
 };
 use crate::dictionary::Attribute;
 
@@ -39,6 +40,7 @@ pub struct Policy {
     rule_indexes: Vec<Index>,
     logged: Vec<Attribute>,
     kept: Vec<Fact>,
+    told: Told,
 }
 
 /// What a policy is made of.
@@ -62,8 +64,9 @@ impl Policy {
         let attributes = arena.subjects().iter().filter_map(Subject::attribute);
         let logged = attributes.filter(|attribute| !attribute.is_secret()).cloned().collect();
         let kept = record::kept(arena);
+        let told = Told::new(sets, rules, &parts.results);
         let PolicyParts { arena, sets, rules, results, plans, cases } = parts;
-        Self { arena, sets, rules, results, plans, cases, set_index, rule_indexes, logged, kept }
+        Self { arena, sets, rules, results, plans, cases, set_index, rule_indexes, logged, kept, told }
     }
 
     /// The first policy set whose `when` holds. It is asked once for a request, before any lookup: only `radius`,
@@ -164,6 +167,18 @@ impl Policy {
     pub fn reply_json(&self, result: ResultIndex, vendor: VendorIndex) -> &str {
         let of_result = self.plans.json.get(result.0 as usize);
         of_result.and_then(|of_result| of_result.get(vendor.0 as usize)).map_or("{}", |json| json)
+    }
+
+    /// What the decision log says of a decision's set, rule and profiles: members of a JSON object.
+    #[must_use]
+    pub fn outcome_json(&self, decision: &Decision) -> &str {
+        self.told.of(decision)
+    }
+
+    /// The same where policy was not asked.
+    #[must_use]
+    pub const fn no_outcome_json() -> &'static str {
+        told::NOTHING
     }
 
     /// The attributes of requests that the policy refers to: what a decision's line in the log must hold, so that the

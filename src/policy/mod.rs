@@ -40,6 +40,7 @@ pub mod schema;
 pub mod subject;
 pub mod template;
 pub mod text_place;
+mod told;
 pub mod trial;
 pub mod truth;
 pub mod vendor;

@@ -10,11 +10,12 @@ use crate::{
 };
 
 /// Every folder of `src` with its layer. A new folder gets its row here, in the commit that adds it.
-const LAYERS: [(&str, u8); 26] = [
+const LAYERS: [(&str, u8); 27] = [
     ("clock", 0),
     ("limits", 0),
     ("problem", 0),
     ("document", 0),
+    ("escape", 0),
     ("radius", 1),
     ("eap", 1),
     ("device", 1),

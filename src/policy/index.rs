@@ -24,6 +24,8 @@ use super::{
 const VALUES_OF_A_RULE_MAX: usize = 64;
 /// Facts by which rules are filed; each costs a lookup for each request.
 const FACTS_MAX: usize = 12;
+/// So many conditions are judged faster than candidates among them are found.
+const FEW: usize = 8;
 /// Lists that are merged for one request; a request that finds more is judged by all rules.
 const LISTS_MAX: usize = 32;
 
@@ -156,6 +158,11 @@ impl Index {
 
     /// The same with each condition that may be true.
     fn each_candidate(&self, evaluation: &Evaluation<'_, '_>, visit: &mut dyn FnMut(u32) -> bool) {
+        let all = 0..u32::try_from(self.conditions.len()).unwrap_or(u32::MAX);
+        if self.conditions.len() <= FEW {
+            all.into_iter().any(visit);
+            return;
+        }
         let mut lists = Lists { lists: [&[]; LISTS_MAX], count: 0, overflow: false };
         lists.add(&self.always);
         for table in &self.tables {
@@ -165,7 +172,6 @@ impl Index {
                 false
             });
         }
-        let all = 0..u32::try_from(self.conditions.len()).unwrap_or(u32::MAX);
         if lists.overflow {
             all.into_iter().any(visit);
         } else {

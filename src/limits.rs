@@ -179,9 +179,18 @@ pub const EAP_IDLE_MAX: Duration = Duration::from_secs(60);
 pub const EAP_TOTAL_MAX: Duration = Duration::from_secs(120);
 /// Groups of clients with settings of their own for EAP.
 pub const EAP_GROUPS_MAX: usize = 64;
-/// Handshakes that wait for a thread to compute them: with half a millisecond each, what two threads do in the quarter of a
-/// second after which devices begin to repeat themselves.
-pub const EAP_HANDSHAKES_QUEUED_MAX: usize = 1_024;
+/// Flights of handshakes that wait for each thread that computes them, and those that conversations still to come from
+/// will send: with half a millisecond each, a quarter of a second, after which devices begin to repeat themselves. Beyond
+/// it no conversation is begun; a flight beyond it, of a device that took its time, is dropped, counted, and repeated.
+pub const EAP_FLIGHTS_THREAD_MAX: usize = 512;
+/// Flights that wait for each thread before no new conversation is begun: about 60 ms of work, which lasts until the
+/// devices that are let in next have sent theirs, even by radio.
+pub const EAP_FLIGHTS_WAITING_THREAD_MAX: usize = 128;
+/// Flights of a full handshake that take time to compute: the device's hello, and its certificate.
+pub const EAP_FLIGHTS_OF_HANDSHAKE: usize = 2;
+/// How long a conversation that was begun is expected to send its flights, at least; twice that at most. One that takes
+/// longer is slow or lost, and keeps nobody waiting.
+pub const EAP_FLIGHT_EXPECTED: Duration = Duration::from_millis(250);
 /// EAP-Requests of one conversation. Deployed authenticators give up after 40 to 50 (RFC 9191 section 4).
 pub const EAP_ROUNDS_MAX: u16 = 50;
 /// Broken or unexpected EAP packets of one conversation (RFC 3579 section 2.2 recommends 5).
@@ -314,6 +323,8 @@ const _: () = assert!(LISTENERS_MAX <= u16::MAX as usize, "a listener is numbere
 const _: () = assert!(REPLIES_COLLECTED_OCTETS_MAX <= u32::MAX as usize, "places of replies are kept in 32 bits");
 const _: () =
     assert!(REPLIES_KEPT_OCTETS >= BATCH_DATAGRAMS * PACKET_OCTETS_MAX, "one batch of the longest replies fits");
+const _: () =
+    assert!(EAP_FLIGHTS_WAITING_THREAD_MAX < EAP_FLIGHTS_THREAD_MAX, "who has begun finds room when nobody may");
 const _: () = assert!(EAP_IDLE_MAX.as_secs() <= EAP_TOTAL_MAX.as_secs(), "idle is a part of the whole");
 const _: () =
     assert!(EAP_PACKET_OCTETS_MAX + 400 <= PACKET_OCTETS_MAX, "an EAP packet leaves room for other attributes");

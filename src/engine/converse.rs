@@ -65,12 +65,12 @@ impl State {
                 if let Some(workers) = self.workers.clone()
                     && talk.dialogue.conversation.is_costly(&response)
                 {
-                    return self.give_away(pass, talk, &response, &*workers);
+                    return self.give_away(pass, talk, &response, &*workers, now);
                 }
                 let step = talk.dialogue.conversation.step(now, &response, &mut SystemChance);
                 self.stride(pass, talk, step, now, out);
             }
-            Found::Repeated(request, token) => self.challenge(pass, &request, &token, false, out),
+            Found::Repeated(request, token) => self.challenge(pass, &request, &token, false, now, out),
             Found::Busy => {
                 // The answer comes from where it is worked on; a later repeat must find it.
                 self.duplicates.forget(pass.ticket);
@@ -82,7 +82,7 @@ impl State {
 
     /// Lets another thread compute. If there is no room the request is dropped as if it had never come: its repeat finds
     /// the conversation as it was.
-    fn give_away(&mut self, pass: Pass<'_>, talk: Box<Talk>, response: &[u8], workers: &dyn Workers) {
+    fn give_away(&mut self, pass: Pass<'_>, talk: Box<Talk>, response: &[u8], workers: &dyn Workers, now: Now) {
         let work = Work {
             shard: self.shard,
             octets: pass.packet.octets().into(),
@@ -100,8 +100,7 @@ impl State {
                 let Talk { claim, dialogue, .. } = *work.talk;
                 let last = Arc::clone(dialogue.conversation.last_request());
                 self.dialogues.put_back(claim, dialogue, last);
-                self.duplicates.forget(pass.ticket);
-                self.count_drop(Some(pass.client), DropReason::Overload);
+                self.shed(pass, now);
             }
         }
         self.update_inflight();
@@ -153,14 +152,16 @@ impl State {
             let line = Line { method: Method::Eap.name(), mac: identity.mac, outcome, ..Line::new(pass.arrived) };
             return self.reject_bare(pass, now, line, out);
         }
+        let brings_work = offer.tls.is_some();
         let Begun { conversation, request } = match begin(offer, response, &mut SystemChance) {
             Ok(begun) => begun,
             Err(rejected) => return self.turn_away_stranger(pass, &rejected, now, out),
         };
+        if brings_work && self.workers.as_ref().is_some_and(|workers| !workers.may_begin(now.mono)) {
+            return self.shed(pass, now);
+        }
         let Ok(claim) = self.dialogues.open(now, owner_of(pass.client, &pass.packet), &mut SystemChance) else {
-            self.duplicates.forget(pass.ticket);
-            self.count_drop(Some(pass.client), DropReason::Overload);
-            return;
+            return self.shed(pass, now);
         };
         let dialogue = Dialogue {
             conversation,
@@ -201,7 +202,7 @@ impl State {
     ) {
         let Talk { claim, dialogue, .. } = *talk;
         match self.dialogues.keep(now, claim, dialogue, Arc::clone(&request), &mut SystemChance) {
-            Some(token) => self.challenge(pass, &request, &token, is_repeat, out),
+            Some(token) => self.challenge(pass, &request, &token, is_repeat, now, out),
             // The device has begun anew meanwhile: this answer would only confuse it.
             None => {
                 self.duplicates.forget(pass.ticket);
@@ -211,13 +212,20 @@ impl State {
         }
     }
 
-    fn challenge(&mut self, pass: Pass<'_>, request: &[u8], token: &Token, is_repeat: bool, out: &mut dyn Outbox) {
+    fn challenge(
+        &mut self,
+        pass: Pass<'_>,
+        request: &[u8],
+        token: &Token,
+        is_repeat: bool,
+        now: Now,
+        out: &mut dyn Outbox,
+    ) {
         let eap = EapPart { packet: Some(request), keys: None };
         if pass.draft(eap).write_challenge(&mut self.buffer, token.octets(), is_repeat).is_ok() {
             return self.send(pass, out);
         }
-        self.duplicates.forget(pass.ticket);
-        self.count_drop(Some(pass.client), DropReason::Overload);
+        self.shed(pass, now);
     }
 
     /// The device has shown what it has; policy is next, after the lookup.
@@ -406,8 +414,7 @@ impl State {
     fn answer_failure(&mut self, pass: Pass<'_>, packet: &[u8], now: Now, out: &mut dyn Outbox) {
         let eap = EapPart { packet: Some(packet), keys: None };
         if pass.draft(eap).write_bare_reject(&mut self.buffer).is_err() {
-            self.duplicates.forget(pass.ticket);
-            return self.count_drop(Some(pass.client), DropReason::Overload);
+            return self.shed(pass, now);
         }
         self.delay(pass, now, out);
     }

@@ -349,6 +349,13 @@ impl State {
         self.drops.count(now, dropped, &mut *self.events);
     }
 
+    /// Drops a request for which there is no room, as if it had never come: its repeat is taken as new.
+    pub(super) fn shed(&mut self, pass: Pass<'_>, now: Now) {
+        self.duplicates.forget(pass.ticket);
+        let datagram = Datagram { octets: pass.packet.octets(), peer: pass.peer, port: Port::Auth };
+        self.refuse(now, &datagram, Some(pass.client), DropReason::Overload.into());
+    }
+
     pub(super) fn count_drop(&self, client: Option<&Arc<Client>>, reason: DropReason) {
         let cells = client.map_or(Some(&self.cells.strangers), |client| self.cells_of(client));
         if let Some(cell) = cells.and_then(|cells| cells.drops.get(reason as usize)) {

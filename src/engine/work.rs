@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    clock::Now,
+    clock::{Mono, Now},
     eap::{chance::SystemChance, conversation::Step},
 };
 
@@ -44,6 +44,12 @@ pub trait Workers: Send + Sync {
     /// # Errors
     /// The work itself, if there is no room for it.
     fn take(&self, work: Box<Work>) -> Result<(), Box<Work>>;
+
+    /// Whether a new conversation may begin, which will bring work; if so it is reckoned with from now on.
+    ///
+    /// False if there is more to do than devices wait for. Those that have begun then end, one after the other; if all were
+    /// begun, all of them would be given up half-way.
+    fn may_begin(&self, now: Mono) -> bool;
 }
 
 impl Work {

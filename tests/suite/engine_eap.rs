@@ -5,13 +5,14 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use radmit::{
     audit::{log::Log, settings::Destination},
+    clock::Mono,
     device::{
         question::{Failure, Key, Outcome, ServerIndex},
         record::Compliance,
@@ -468,9 +469,17 @@ fn no_conversation_is_begun_beyond_the_bound_and_mac_bypass_goes_on() {
 struct ToyWorkers {
     waiting: Mutex<Vec<Work>>,
     is_full: AtomicBool,
+    is_behind: AtomicBool,
+    begun: AtomicUsize,
 }
 
 impl Workers for ToyWorkers {
+    fn may_begin(&self, _: Mono) -> bool {
+        let may = !self.is_behind.load(Ordering::Relaxed);
+        self.begun.fetch_add(usize::from(may), Ordering::Relaxed);
+        may
+    }
+
     fn take(&self, work: Box<Work>) -> Result<(), Box<Work>> {
         if self.is_full.load(Ordering::Relaxed) {
             return Err(work);
@@ -524,4 +533,41 @@ fn a_handshake_that_another_thread_computes_ends_as_one_that_the_shard_computes(
     assert_eq!(campus.world.engine.waiting(), 0);
     let lines = campus.world.lines();
     assert!(lines.contains(&"accept rule eap-tls lookup=found source=fresh rule=Compliant".to_owned()), "{lines:?}");
+}
+
+#[test]
+fn while_handshakes_wait_no_conversation_begins_and_those_that_have_begun_go_on() {
+    let workers = Arc::<ToyWorkers>::default();
+    let mut campus = Campus::with(|setting| setting.workers = Some(Arc::clone(&workers) as Arc<dyn Workers>));
+    let mut peer = campus.supplicant.begin();
+    let identity = peer.answer(&[1, 9, 0, 5, 1]).unwrap();
+    let start = campus.exchange(&identity).unwrap();
+    let (_, request) = campus.read(&start);
+    workers.is_behind.store(true, Ordering::Relaxed);
+    // Somebody else comes: no reply, whatever is repeated.
+    let newcomer = campus.world.request(|buffer, _| {
+        buffer.push(kind::USER_NAME, b"anonymous").unwrap();
+        buffer.push(kind::CALLING_STATION_ID, b"02-00-00-00-00-01").unwrap();
+        buffer.push_long(kind::EAP_MESSAGE, &[2, 1, 0, 5, 1]).unwrap();
+    });
+    assert!(campus.world.send(&newcomer).is_empty());
+    assert!(campus.world.send(&newcomer).is_empty());
+    let overload = radmit::engine::event::DropReason::Overload;
+    let snapshot = campus.world.shared.load_full();
+    let dropped = &snapshot.clients.list()[0].cells[0].drops[overload as usize];
+    assert_eq!(dropped.value(), 2, "counted for the client, and not as a duplicate");
+    assert_eq!(campus.world.lines(), ["drop overload - x1"]);
+    // The one that has begun is not kept out.
+    let hello = peer.answer(&request).unwrap();
+    assert!(campus.exchange(&hello).is_none());
+    let work = workers.waiting.lock().unwrap().pop().expect("its flight is computed");
+    let reply = campus.world.finish(work.run()).pop().unwrap();
+    assert_eq!(campus.read(&reply).0, Code::ACCESS_CHALLENGE);
+    // A request that brings no handshake is none of their business.
+    let mab = campus.world.mab("a4c3f0112233");
+    assert_eq!(campus.world.send(&mab).len(), 1);
+    // As soon as there is room the very same request is taken.
+    workers.is_behind.store(false, Ordering::Relaxed);
+    assert_eq!(campus.world.send(&newcomer).len(), 1);
+    assert_eq!(workers.begun.load(Ordering::Relaxed), 2);
 }

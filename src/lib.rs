@@ -21,4 +21,5 @@ pub mod problem;
 pub mod radius;
 pub mod sim;
 pub mod store;
+pub mod supplicant;
 pub mod udp;

@@ -26,5 +26,6 @@ mod schema;
 mod sim;
 mod simulation;
 mod store;
+mod supplicant;
 mod support;
 mod udp;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Every folder of `src` with its layer. A new folder gets its row here, in the commit that adds it.
-const LAYERS: [(&str, u8); 27] = [
+const LAYERS: [(&str, u8); 28] = [
     ("clock", 0),
     ("limits", 0),
     ("problem", 0),
@@ -19,6 +19,7 @@ const LAYERS: [(&str, u8); 27] = [
     ("radius", 1),
     ("eap", 1),
     ("device", 1),
+    ("supplicant", 1),
     ("metrics", 1),
     ("dictionary", 2),
     ("policy", 3),
@@ -52,7 +53,7 @@ const NARROW: [(&str, &[&str]); 6] = [
     ("sim", &["device"]),
     // A load generator that shared more with the server than codec and sockets would share its mistakes. Of the engine it
     // takes the shapes of datagrams and the stream of chance.
-    ("bench", &["radius", "device", "engine", "udp"]),
+    ("bench", &["radius", "device", "supplicant", "engine", "udp"]),
 ];
 
 pub(crate) fn layer_of(folder: &str) -> Option<u8> {

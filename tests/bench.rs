@@ -66,8 +66,12 @@ struct Server {
 }
 
 fn serve(name: &str) -> Server {
-    let folder = Folder::new(name);
-    folder.write("radmit.toml", CONFIGURATION);
+    serve_in(Folder::new(name), "")
+}
+
+/// `more`: of the configuration.
+fn serve_in(folder: Folder, more: &str) -> Server {
+    folder.write("radmit.toml", &format!("{CONFIGURATION}{more}"));
     folder.write("policies/lab.toml", POLICY);
     folder.write("devices.toml", DEVICES);
     folder.write("secret", SECRET);
@@ -151,6 +155,41 @@ fn with_another_secret_everything_is_lost_and_that_is_no_success() {
     let told = json(&output);
     assert_eq!((&told["answers"]["total"], &told["lost"]["by-cause"]["no-answer"]), (&0.into(), &20.into()), "{told}");
     assert_eq!(output.status.code(), Some(1));
+    assert_eq!(server.radmit.stop(), Some(0));
+}
+
+const EAP_TLS: &str = r#"[eap-tls]
+certificate = "lab/server.pem"
+private-key = "lab/server.key"
+client-ca = ["lab/client-ca.pem"]
+"#;
+
+#[test]
+fn devices_with_certificates_shake_hands() {
+    let folder = Folder::new("bench-eap");
+    let lab = folder.0.join("lab").to_string_lossy().into_owned();
+    let devices = ["LT-1=5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c01", "LT-2=5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c02"];
+    let made = Radmit::start(&["certs", &lab, "--device", devices[0], "--device", devices[1]]);
+    made.wait_for("openssl pkcs12");
+    let server = serve_in(folder, EAP_TLS);
+    for (address, tls) in [(&server.addresses[0], "--tls 1.2"), (&server.addresses[1], "--tls 1.3 --threads 2")] {
+        let output = bench(address, &format!("--eap-tls --certs {lab} --count 12 --window 4 --json {tls}"));
+        let told = json(&output);
+        assert_eq!((&told["answers"]["by-code"]["accept"], &told["lost"]["total"]), (&12.into(), &0.into()), "{told}");
+        // Identity, hello, certificate and the rest, one by one.
+        assert!(told["round-trip-us"]["count"].as_u64() >= Some(12 * 4), "{told}");
+        assert!(told["round-trip-us"]["p50"].as_f64() < told["latency-us"]["p50"].as_f64(), "{told}");
+        assert_eq!(output.status.code(), Some(0));
+    }
+    // A device of an authority that the server does not know; then a server that the device does not trust.
+    let stranger = format!("--certificate {lab}/LT-1-stranger.pem --key {lab}/LT-1-stranger.key");
+    let told = json(&bench(&server.addresses[0], &format!("--eap-tls {stranger} --ca {lab}/ca.pem --count 2 --json")));
+    assert_eq!(told["answers"]["by-code"]["reject"], 2, "{told}");
+    let told = json(&bench(
+        &server.addresses[0],
+        &format!("--eap-tls --certs {lab} --server-name other.example --count 2 --json"),
+    ));
+    assert_eq!((&told["lost"]["by-cause"]["device"], &told["answers"]["total"]), (&2.into(), &0.into()), "{told}");
     assert_eq!(server.radmit.stop(), Some(0));
 }
 

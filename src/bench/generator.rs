@@ -1,60 +1,29 @@
-//! One thread's share of a run, without its sockets: what is sent when, and what each answer and each silence means.
+//! MAC bypasses of one thread, without its sockets: what is sent when, and what each answer and each silence means.
 //!
 //! Owns requests from the moment they are due until they are answered or lost. Time and octets are arguments, so that
 //! the tests move both by themselves.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use crate::{
     clock::Mono,
-    engine::{
-        action::{Outbox, Peer, Route},
-        chance::Chance,
-    },
-    radius::{
-        authenticator::{Signature, check_reply_signature, is_response_authenticator_valid},
-        code::Code,
-        error::Full,
-        packet::Packet,
-        secret::Secret,
-    },
+    engine::{action::Outbox, chance::Chance},
+    radius::error::Full,
 };
 
 use super::{
     devices::Draw,
     in_flight::{InFlight, Place, Request},
-    plan::{Answers, Plan},
+    judge::{is_anybodys, judge},
+    plan::Plan,
     request::{Authenticators, Requests},
     schedule::Pace,
-    tally::{Loss, Second, Tally, Verdict},
+    tally::{Loss, Second, Verdict},
+    work::{Ended, Ledger, Share, Work, peer},
 };
 
 /// Requests that are begun, or sent again, before answers are looked for.
 const STEPS: usize = 256;
-const SECOND: Duration = Duration::from_secs(1);
-
-/// Which share of a run a thread has.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Share {
-    /// Its number, from 0.
-    pub(super) number: usize,
-    /// How many threads there are.
-    pub(super) of: usize,
-    /// Its source ports.
-    pub(super) sockets: usize,
-    /// The address that its switch tells.
-    pub(super) nas: IpAddr,
-    /// Unpredictable: two for authenticators, one for the choice of devices.
-    pub(super) seeds: [u64; 3],
-}
-
-impl Share {
-    /// The part of `whole` that is this thread's.
-    const fn part(&self, whole: u64) -> u64 {
-        let (number, of) = (self.number as u64, self.of as u64);
-        whole / of + if number < whole % of { 1 } else { 0 }
-    }
-}
 
 /// One thread's share of a run.
 pub(super) struct Generator {
@@ -65,7 +34,7 @@ pub(super) struct Generator {
     authenticators: Authenticators,
     draw: Draw,
     chance: Chance,
-    clock: Phases,
+    ledger: Ledger,
     /// Requests of this share under way at once; only in a closed loop.
     window: usize,
     /// Measured requests that may still become due.
@@ -79,26 +48,12 @@ pub(super) struct Generator {
     is_over: bool,
     /// When each source port was last told that nobody listens.
     refused_at: Vec<Option<Mono>>,
-    tally: Tally,
-    second: Second,
-    last_event: Mono,
-}
-
-/// The moments of a run.
-#[derive(Clone, Copy, Debug)]
-struct Phases {
-    start: Mono,
-    /// The end of the warm-up.
-    measured_from: Mono,
-    /// From here on nothing becomes due.
-    end: Mono,
 }
 
 impl Generator {
     /// `start`: the same for all threads.
     pub(super) fn new(plan: Arc<Plan>, share: Share, start: Mono) -> Result<Self, Full> {
         let [first, second, third] = share.seeds;
-        let measured_from = start.plus(plan.warm_up);
         let window = match plan.pace {
             Pace::Window(window) => usize::try_from(share.part(window as u64)).unwrap_or(window),
             Pace::Steady(_) | Pace::Storm { .. } => usize::MAX,
@@ -109,7 +64,7 @@ impl Generator {
             authenticators: Authenticators::new([first, second]),
             draw: Draw::new(plan.distribution, plan.devices.count()),
             chance: Chance::new(third),
-            clock: Phases { start, measured_from, end: measured_from.plus(plan.duration) },
+            ledger: Ledger::new(&plan, start),
             window,
             left: share.part(plan.count.unwrap_or(u64::MAX)),
             arrivals: 0,
@@ -117,9 +72,6 @@ impl Generator {
             blocked_at: None,
             is_over: false,
             refused_at: vec![None; share.sockets],
-            tally: Tally::default(),
-            second: Second::new(0),
-            last_event: measured_from,
             plan,
             share,
         };
@@ -127,41 +79,14 @@ impl Generator {
         Ok(generator)
     }
 
-    /// Sends requests that are due, at most some hundred.
-    pub(super) fn offer(&mut self, now: Mono, out: &mut dyn Outbox) {
-        for _ in 0..STEPS {
-            let Some(due) = self.next(now) else { return };
-            let is_measured = due >= self.clock.measured_from;
-            self.arrivals += 1;
-            if is_measured {
-                self.left -= 1;
-                self.tally.due += 1;
-            }
-            if self.window == usize::MAX {
-                self.due = self.next_due();
-                if now.since(due) > self.plan.timeout {
-                    // Nobody would wait for it any more. To leave it out keeps the rate for those that come after it.
-                    let was_blocked = !self.in_flight.has_room() || self.blocked_at.is_some_and(|at| at >= due);
-                    let cause = if was_blocked { Loss::NoIdentifier } else { Loss::GeneratorLate };
-                    self.lose(is_measured, cause);
-                    self.last_event = self.last_event.max(now.min(self.clock.end));
-                    continue;
-                }
-            }
-            if let Some(place) = self.in_flight.take() {
-                self.send(now, due, is_measured, place, out);
-            }
-        }
-    }
-
     /// When the next request that can leave now was due.
     fn next(&mut self, now: Mono) -> Option<Mono> {
-        if self.is_over || now < self.clock.start {
+        if self.is_over || now < self.ledger.start {
             return None;
         }
         let is_open = self.window == usize::MAX;
         let due = if is_open { self.due } else { now };
-        if due >= self.clock.end || (self.left == 0 && due >= self.clock.measured_from) {
+        if due >= self.ledger.end || (self.left == 0 && self.ledger.counts(due)) {
             self.is_over = true;
             return None;
         }
@@ -178,42 +103,87 @@ impl Generator {
 
     fn next_due(&self) -> Mono {
         let number = self.arrivals * self.share.of as u64 + self.share.number as u64;
-        self.plan.pace.due(number).map_or(self.clock.start, |after| self.clock.start.plus(after))
+        self.plan.pace.due(number).map_or(self.ledger.start, |after| self.ledger.start.plus(after))
     }
 
     fn send(&mut self, now: Mono, due: Mono, is_measured: bool, place: Place, out: &mut dyn Outbox) {
         let authenticator = self.authenticators.draw();
         let device = self.draw.next(&mut self.chance);
         let mac = self.plan.devices.mac(device);
-        out.send(&self.peer(place), self.requests.write(place.identifier(), &authenticator, mac));
+        let octets = self.requests.write(place.identifier(), &authenticator, mac);
+        out.send(&peer(&self.plan, place.socket()), octets);
         let request =
             Request { authenticator, device, due, sent: now, retransmissions: 0, is_measured, disbelieved: None };
         self.in_flight.start(place, request, now.plus(self.plan.timeout));
         if is_measured {
-            self.tally.sent += 1;
-            self.tally.lateness.record(now.since(due));
-            self.second.sent += 1;
-            self.last_event = now;
+            self.ledger.sent(now, due);
         }
     }
 
-    fn peer(&self, place: Place) -> Peer {
-        let listener = u16::try_from(place.socket()).unwrap_or(u16::MAX);
-        Peer { address: self.plan.server, route: Route { listener, local: None, interface: 0 } }
+    fn answered(&mut self, now: Mono, place: Place, verdict: Verdict) {
+        let Some(request) = self.in_flight.finish(place, true).filter(|request| request.is_measured) else { return };
+        self.ledger.answered(now, request.due, verdict);
+        self.ledger.tally.service.record(now.since(request.sent));
+        self.ledger.tally.answered_after_retransmission += u64::from(request.retransmissions > 0);
     }
 
-    /// Sends again, or gives up, what has waited long enough; at most some hundred.
-    pub(super) fn expire(&mut self, now: Mono, out: &mut dyn Outbox) {
+    /// An answer that no present request waits for.
+    fn unasked(&mut self, now: Mono, place: Place, octets: &[u8]) {
+        let former = self.in_flight.former(place);
+        let counted = u64::from(self.ledger.counts(now));
+        match former.filter(|former| judge(octets, &former.authenticator, &self.plan).is_ok()) {
+            Some(former) if former.was_answered => self.ledger.tally.duplicates += counted,
+            Some(_) => self.ledger.tally.late += counted,
+            None => self.ledger.stray(now),
+        }
+    }
+
+    fn give_up(&mut self, place: Place, cause: Loss) {
+        if self.in_flight.finish(place, false).is_some_and(|request| request.is_measured) {
+            self.ledger.lost(cause);
+        }
+    }
+}
+
+impl Work for Generator {
+    fn offer(&mut self, now: Mono, out: &mut dyn Outbox) {
+        for _ in 0..STEPS {
+            let Some(due) = self.next(now) else { return };
+            let is_measured = self.ledger.counts(due);
+            self.arrivals += 1;
+            if is_measured {
+                self.left -= 1;
+                self.ledger.tally.due += 1;
+            }
+            if self.window == usize::MAX {
+                self.due = self.next_due();
+                if now.since(due) > self.plan.timeout {
+                    // Nobody would wait for it any more. To leave it out keeps the rate for those that come after it.
+                    let was_blocked = !self.in_flight.has_room() || self.blocked_at.is_some_and(|at| at >= due);
+                    if is_measured {
+                        let cause = if was_blocked { Loss::NoIdentifier } else { Loss::GeneratorLate };
+                        self.ledger.skipped(now, cause);
+                    }
+                    continue;
+                }
+            }
+            if let Some(place) = self.in_flight.take() {
+                self.send(now, due, is_measured, place, out);
+            }
+        }
+    }
+
+    fn expire(&mut self, now: Mono, out: &mut dyn Outbox) {
         for _ in 0..STEPS {
             let Some((place, _)) = self.in_flight.earliest().filter(|(_, deadline)| *deadline <= now) else { return };
-            let peer = self.peer(place);
             let Some(request) = self.in_flight.request(place) else { return };
             if request.retransmissions < self.plan.retries {
                 request.retransmissions += 1;
-                self.tally.retransmitted += u64::from(request.is_measured);
+                self.ledger.tally.retransmitted += u64::from(request.is_measured);
                 // The same parts give the same octets.
                 let mac = self.plan.devices.mac(request.device);
-                out.send(&peer, self.requests.write(place.identifier(), &request.authenticator, mac));
+                let octets = self.requests.write(place.identifier(), &request.authenticator, mac);
+                out.send(&peer(&self.plan, place.socket()), octets);
                 self.in_flight.postpone(place, now.plus(self.plan.timeout));
                 continue;
             }
@@ -225,10 +195,9 @@ impl Generator {
         }
     }
 
-    /// Takes a datagram that came to one of the source ports.
-    pub(super) fn receive(&mut self, now: Mono, socket: usize, octets: &[u8]) {
+    fn receive(&mut self, now: Mono, socket: usize, octets: &[u8], _: &mut dyn Outbox) {
         let Some(identifier) = octets.get(1).filter(|_| socket < self.share.sockets) else {
-            self.stray(now);
+            self.ledger.stray(now);
             return;
         };
         let place = Place::of(socket, *identifier);
@@ -237,108 +206,48 @@ impl Generator {
             self.unasked(now, place, octets);
             return;
         };
-        match judge(octets, &request.authenticator, &self.plan) {
-            Ok(verdict) => self.answered(now, place, verdict),
-            Err(cause @ (Loss::WrongAuthenticator | Loss::Malformed)) => {
-                if former.is_some_and(|former| judge(octets, &former.authenticator, &self.plan).is_ok()) {
-                    self.unasked(now, place, octets);
-                } else {
-                    // Anybody could have sent it, so the right one may still come.
-                    request.disbelieved = Some(cause);
-                    if request.is_measured {
-                        self.tally.disbelieved.count(cause);
-                    }
-                }
-            }
-            // The server itself has said this. Nothing else will come.
-            Err(cause) => {
-                if request.is_measured {
-                    self.tally.disbelieved.count(cause);
-                }
-                self.give_up(place, cause);
-            }
+        let cause = match judge(octets, &request.authenticator, &self.plan) {
+            Ok(verdict) => return self.answered(now, place, verdict),
+            Err(cause) => cause,
+        };
+        if is_anybodys(cause) && former.is_some_and(|former| judge(octets, &former.authenticator, &self.plan).is_ok()) {
+            self.unasked(now, place, octets);
+            return;
+        }
+        request.disbelieved = Some(cause);
+        if request.is_measured {
+            self.ledger.tally.disbelieved.count(cause);
+        }
+        if !is_anybodys(cause) {
+            self.give_up(place, cause);
         }
     }
 
-    fn answered(&mut self, now: Mono, place: Place, verdict: Verdict) {
-        let Some(request) = self.in_flight.finish(place, true).filter(|request| request.is_measured) else { return };
-        let latency = now.since(request.due);
-        if let Some(histogram) = self.tally.latency.get_mut(verdict as usize) {
-            histogram.record(latency);
-        }
-        self.tally.service.record(now.since(request.sent));
-        self.tally.answered_after_retransmission += u64::from(request.retransmissions > 0);
-        self.second.answered += 1;
-        self.second.latency.record(latency);
-        self.last_event = now;
-    }
-
-    /// An answer that no present request waits for.
-    fn unasked(&mut self, now: Mono, place: Place, octets: &[u8]) {
-        let former = self.in_flight.former(place);
-        match former.filter(|former| judge(octets, &former.authenticator, &self.plan).is_ok()) {
-            Some(former) if former.was_answered => self.tally.duplicates += u64::from(now >= self.clock.measured_from),
-            Some(_) => self.tally.late += u64::from(now >= self.clock.measured_from),
-            None => self.stray(now),
-        }
-    }
-
-    fn stray(&mut self, now: Mono) {
-        self.tally.strays += u64::from(now >= self.clock.measured_from);
-    }
-
-    /// The system says that nobody listens where this source port sends to.
-    pub(super) fn refused(&mut self, now: Mono, socket: usize) {
+    fn refused(&mut self, now: Mono, socket: usize) {
         if let Some(at) = self.refused_at.get_mut(socket) {
             *at = Some(now);
-            self.tally.refusals += 1;
+            self.ledger.tally.refusals += 1;
         }
     }
 
-    /// The system did not take the request of this Identifier.
-    pub(super) fn unsent(&mut self, socket: usize, identifier: u8) {
+    fn unsent(&mut self, socket: usize, identifier: u8) {
         self.give_up(Place::of(socket, identifier), Loss::SendFailed);
     }
 
-    fn give_up(&mut self, place: Place, cause: Loss) {
-        if let Some(request) = self.in_flight.finish(place, false) {
-            self.lose(request.is_measured, cause);
-        }
+    fn take_second(&mut self, now: Mono) -> Option<Second> {
+        self.ledger.take_second(now, self.in_flight.count())
     }
 
-    fn lose(&mut self, is_measured: bool, cause: Loss) {
-        if is_measured {
-            self.tally.lost.count(cause);
-            self.second.lost += 1;
-        }
-    }
-
-    /// A second that is over; to be asked again until there is none.
-    pub(super) fn take_second(&mut self, now: Mono) -> Option<Second> {
-        (now >= self.end_of_second()).then(|| {
-            let next = Second::new(self.second.number + 1);
-            self.second.in_flight = self.in_flight.count() as u64;
-            std::mem::replace(&mut self.second, next)
-        })
-    }
-
-    fn end_of_second(&self) -> Mono {
-        self.clock.measured_from.plus(SECOND.saturating_mul(u32::try_from(self.second.number + 1).unwrap_or(u32::MAX)))
-    }
-
-    /// Ends it: nothing more becomes due.
-    pub(super) const fn stop(&mut self) {
+    fn stop(&mut self) {
         self.is_over = true;
     }
 
-    /// Whether nothing more becomes due and nothing is under way.
-    pub(super) const fn is_finished(&self) -> bool {
+    fn is_finished(&self) -> bool {
         self.is_over && self.in_flight.count() == 0
     }
 
-    /// When something has to be done again, if nothing comes before.
-    pub(super) fn wake_at(&self, now: Mono) -> Mono {
-        let mut at = self.end_of_second();
+    fn wake_at(&self, now: Mono) -> Mono {
+        let mut at = self.ledger.end_of_second();
         if let Some((_, deadline)) = self.in_flight.earliest() {
             at = at.min(deadline);
         }
@@ -350,60 +259,26 @@ impl Generator {
             return at.min(next);
         }
         let is_blocked = self.in_flight.count() >= self.window || !self.in_flight.has_room();
-        at.min(if is_blocked { self.clock.end } else { now.max(self.clock.start) })
+        at.min(if is_blocked { self.ledger.end } else { now.max(self.ledger.start) })
     }
 
-    /// What became of all requests, the last second (which may not have been whole), and how long the measured part
-    /// lasted: from its beginning to the last request or answer.
-    pub(super) fn finish(self) -> (Tally, Second, Duration) {
-        (self.tally, self.second, self.last_event.since(self.clock.measured_from))
-    }
-}
-
-/// What an answer says to the request with this authenticator, or why it is not believed.
-fn judge(octets: &[u8], authenticator: &[u8; 16], plan: &Plan) -> Result<Verdict, Loss> {
-    if matches!(plan.answers, Answers::Echoed) {
-        let echoed = octets.get(4..20) == Some(authenticator);
-        return if echoed { Ok(Verdict::Other) } else { Err(Loss::WrongAuthenticator) };
-    }
-    let reply = Packet::parse(octets).map_err(|_| Loss::Malformed)?;
-    is_authentic(&reply, authenticator, &plan.secret, matches!(plan.answers, Answers::MaybeUnsigned))?;
-    let verdict = match reply.code() {
-        Code::ACCESS_ACCEPT => Verdict::Accept,
-        Code::ACCESS_REJECT => Verdict::Reject,
-        Code::ACCESS_CHALLENGE => Verdict::Challenge,
-        Code::PROTOCOL_ERROR => Verdict::Other,
-        _ => return Err(Loss::WrongCode),
-    };
-    match plan.answers {
-        Answers::Checked(is_right) if !is_right(&reply) => Err(Loss::Unexpected),
-        _ => Ok(verdict),
-    }
-}
-
-fn is_authentic(
-    reply: &Packet<'_>,
-    authenticator: &[u8; 16],
-    secret: &Secret,
-    may_be_unsigned: bool,
-) -> Result<(), Loss> {
-    if !is_response_authenticator_valid(reply, authenticator, secret) {
-        return Err(Loss::WrongAuthenticator);
-    }
-    match check_reply_signature(reply, authenticator, secret) {
-        Signature::Valid => Ok(()),
-        Signature::Missing if may_be_unsigned => Ok(()),
-        Signature::Missing => Err(Loss::MissingMessageAuthenticator),
-        Signature::Wrong => Err(Loss::WrongMessageAuthenticator),
+    fn finish(self: Box<Self>) -> Ended {
+        self.ledger.finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
-    use crate::radius::{kind, reply::ReplyBuffer};
+    use crate::{
+        bench::{plan::Answers, tally::Tally},
+        engine::action::Peer,
+        radius::{code::Code, kind, packet::Packet, reply::ReplyBuffer, secret::Secret},
+    };
 
     /// What left, by source port.
     #[derive(Default)]
@@ -451,11 +326,15 @@ mod tests {
 
         fn answer(&mut self, request: &(usize, Vec<u8>)) {
             let reply = reply(&request.1, Code::ACCESS_ACCEPT, &secret());
-            self.generator.receive(self.now, request.0, &reply);
+            self.receive(request.0, &reply);
+        }
+
+        fn receive(&mut self, socket: usize, octets: &[u8]) {
+            self.generator.receive(self.now, socket, octets, &mut self.sent);
         }
 
         fn tally(&self) -> &Tally {
-            &self.generator.tally
+            &self.generator.ledger.tally
         }
     }
 
@@ -564,7 +443,7 @@ mod tests {
         for (cause, spoil) in cases {
             let mut toy = Toy::new(Plan { pace: Pace::Window(1), count: Some(1), ..plan() });
             let sent = toy.at(0);
-            toy.generator.receive(toy.now, sent[0].0, &spoil(&sent[0].1));
+            toy.receive(sent[0].0, &spoil(&sent[0].1));
             toy.at(100);
             let tally = toy.tally();
             assert_eq!((tally.lost.of(cause), tally.lost.total(), tally.answered()), (1, 1, 0), "{cause:?}");
@@ -578,7 +457,7 @@ mod tests {
         let mut toy = Toy::new(Plan { pace: Pace::Window(1), count: Some(1), ..plan() });
         let sent = toy.at(0);
         let other = Secret::new(b"other".to_vec()).unwrap();
-        toy.generator.receive(toy.now, sent[0].0, &reply(&sent[0].1, Code::ACCESS_ACCEPT, &other));
+        toy.receive(sent[0].0, &reply(&sent[0].1, Code::ACCESS_ACCEPT, &other));
         toy.answer(&sent[0]);
         assert_eq!((toy.tally().answered(), toy.tally().lost.total(), toy.tally().wrong_answers()), (1, 0, 1));
     }
@@ -587,7 +466,7 @@ mod tests {
     fn unsigned_answers_are_taken_only_if_allowed() {
         let mut toy = Toy::new(Plan { pace: Pace::Window(1), answers: Answers::MaybeUnsigned, ..plan() });
         let sent = toy.at(0);
-        toy.generator.receive(toy.now, sent[0].0, &unsigned_reply(&sent[0].1));
+        toy.receive(sent[0].0, &unsigned_reply(&sent[0].1));
         assert_eq!((toy.tally().answers(Verdict::Accept), toy.tally().lost.total()), (1, 0));
     }
 
@@ -608,8 +487,8 @@ mod tests {
         toy.answer(&sent[0]);
         toy.at(100);
         toy.answer(&sent[1]);
-        toy.generator.receive(toy.now, 0, &[2]);
-        toy.generator.receive(toy.now, 0, &[2, 99, 0, 20]);
+        toy.receive(0, &[2]);
+        toy.receive(0, &[2, 99, 0, 20]);
         let tally = toy.tally();
         assert_eq!((tally.answered(), tally.duplicates, tally.late, tally.strays), (1, 1, 1, 2));
         assert_eq!(tally.lost.of(Loss::NoAnswer), 1);
@@ -666,14 +545,11 @@ mod tests {
     }
 
     #[test]
-    fn shares_of_several_threads_are_the_whole() {
-        let share = |number| Share { number, of: 3, sockets: 1, nas: [127, 0, 0, 1].into(), seeds: [1, 2, 3] };
-        let parts = [0, 1, 2].map(|number| share(number).part(11));
-        assert_eq!(parts, [4, 4, 3]);
+    fn threads_take_turns_in_an_open_loop() {
         let plan = Arc::new(Plan { pace: Pace::Steady(30.0), threads: 3, ..plan() });
         let due = [0, 1, 2].map(|number| {
-            let generator = Generator::new(Arc::clone(&plan), share(number), Mono::default()).unwrap();
-            generator.due.as_nanos() / 1_000_000
+            let share = Share { number, of: 3, sockets: 1, nas: [127, 0, 0, 1].into(), seeds: [1, 2, 3] };
+            Generator::new(Arc::clone(&plan), share, Mono::default()).unwrap().due.as_nanos() / 1_000_000
         });
         assert_eq!(due, [0, 33, 66]);
     }
@@ -695,8 +571,8 @@ mod tests {
                 let request = seen[which.index(seen.len())].clone();
                 match what {
                     0..3 => toy.answer(&request),
-                    3 => toy.generator.receive(toy.now, request.0, &unsigned_reply(&request.1)),
-                    4 => toy.generator.receive(toy.now, request.0, &request.1),
+                    3 => toy.receive(request.0, &unsigned_reply(&request.1)),
+                    4 => toy.receive(request.0, &request.1),
                     _ => toy.generator.unsent(request.0, request.1[1]),
                 }
             }

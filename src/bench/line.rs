@@ -1,6 +1,6 @@
 //! One thread of a run: its source ports, driven until its share is done.
 //!
-//! Owns sockets, waiting and sending. What is sent and what an answer means is the generator's business.
+//! Owns sockets, waiting and sending. What is sent and what an answer means is the work's business.
 
 use std::{
     io,
@@ -19,68 +19,57 @@ use crate::{
 };
 
 use super::{
-    generator::Generator,
     plan::Plan,
-    tally::{Second, Tally},
+    tally::Second,
+    work::{Ended, Work},
 };
 
 /// A thread's share of a run with all that it needs.
 pub(super) struct Line {
     plan: Arc<Plan>,
     sockets: Vec<Socket>,
-    generator: Generator,
+    work: Box<dyn Work>,
     inbound: Inbound,
     out: Replies,
     ready: Readiness,
     seconds: SyncSender<Second>,
 }
 
-/// What a thread tells when it ends.
-pub(super) struct Ended {
-    pub(super) tally: Tally,
-    pub(super) elapsed: Duration,
-}
-
 /// How often in a row a source port may say that nobody listens before a request counts as not sent.
 const REFUSALS_IN_A_ROW: u32 = 3;
 
 impl Line {
-    /// `sockets`: in the order of the generator's source ports.
-    pub(super) fn new(
-        plan: Arc<Plan>,
-        sockets: Vec<Socket>,
-        generator: Generator,
-        seconds: SyncSender<Second>,
-    ) -> Self {
+    /// `sockets`: in the order of the work's source ports.
+    pub(super) fn new(plan: Arc<Plan>, sockets: Vec<Socket>, work: Box<dyn Work>, seconds: SyncSender<Second>) -> Self {
         let ready = Readiness::of(sockets.iter().map(Socket::descriptor));
-        Self { plan, sockets, generator, inbound: Inbound::new(), out: Replies::new(), ready, seconds }
+        Self { plan, sockets, work, inbound: Inbound::new(), out: Replies::new(), ready, seconds }
     }
 
     /// Runs until all is answered or lost.
     pub(super) fn run(mut self) -> Ended {
         let mut now = clock::now().mono;
-        while !self.generator.is_finished() {
+        while !self.work.is_finished() {
             if self.plan.stop.load(Relaxed) {
-                self.generator.stop();
+                self.work.stop();
             }
             self.wait(now);
             self.receive();
             now = clock::now().mono;
-            self.generator.expire(now, &mut self.out);
-            self.generator.offer(now, &mut self.out);
+            self.work.expire(now, &mut self.out);
+            self.work.offer(now, &mut self.out);
             self.flush(now);
-            while let Some(second) = self.generator.take_second(now) {
+            while let Some(second) = self.work.take_second(now) {
                 // Nobody listens any more when the run was given up.
                 let _ = self.seconds.send(second);
             }
         }
-        let (tally, last, elapsed) = self.generator.finish();
-        let _ = self.seconds.send(last);
-        Ended { tally, elapsed }
+        let ended = self.work.finish();
+        let _ = self.seconds.send(ended.last.clone());
+        ended
     }
 
     fn wait(&mut self, now: Mono) {
-        let timeout = if self.plan.is_spinning { Duration::ZERO } else { self.generator.wake_at(now).since(now) };
+        let timeout = if self.plan.is_spinning { Duration::ZERO } else { self.work.wake_at(now).since(now) };
         // A signal interrupts; the next turn waits again.
         let _ = self.ready.wait(Some(timeout));
     }
@@ -95,11 +84,11 @@ impl Line {
                     // One moment for the whole batch: it had arrived by then.
                     let now = clock::now().mono;
                     for datagram in self.inbound.datagrams() {
-                        self.generator.receive(now, number, datagram.octets);
+                        self.work.receive(now, number, datagram.octets, &mut self.out);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    self.generator.refused(clock::now().mono, number);
+                    self.work.refused(clock::now().mono, number);
                 }
                 // What can't be received now is asked for again in the next turn, or counts as lost.
                 Err(_) => {}
@@ -107,7 +96,7 @@ impl Line {
         }
     }
 
-    /// Sends what the generator has written.
+    /// Sends what was written.
     fn flush(&mut self, now: Mono) {
         self.out.sort_by_listener();
         let (mut is_patient, mut refusals) = (true, 0);
@@ -134,12 +123,12 @@ impl Line {
                 // It is about a request that left before.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && refusals < REFUSALS_IN_A_ROW => {
                     refusals += 1;
-                    self.generator.refused(now, number);
+                    self.work.refused(now, number);
                     0
                 }
                 Ok(0) | Err(_) => {
                     if let Some(identifier) = self.out.octets(first).get(1) {
-                        self.generator.unsent(number, *identifier);
+                        self.work.unsent(number, *identifier);
                     }
                     1
                 }

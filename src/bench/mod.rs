@@ -17,7 +17,9 @@
 //! - [`schedule`]: closed loop, steady rate, storm
 //! - [`devices`]: who asks, uniformly or by Zipf's law
 //! - [`request`]: the requests
-//! - `generator`: one thread's share without its sockets; `in_flight`: its Identifiers; `line`: its sockets
+//! - `work`: what a thread's share is, without its sockets; `line`: its sockets
+//! - `generator`: MAC bypasses; `in_flight`: their Identifiers; `judge`: whether an answer is right
+//! - `conversations`: EAP-TLS, each conversation with a source port of its own
 //! - [`tally`]: what became of the requests
 //! - [`histogram`]: latencies in fixed memory
 //!
@@ -32,10 +34,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod conversations;
 pub mod devices;
 mod generator;
 pub mod histogram;
 mod in_flight;
+mod judge;
 mod line;
 pub mod plan;
 pub mod report;
@@ -43,6 +47,7 @@ pub mod request;
 pub mod run;
 pub mod schedule;
 pub mod tally;
+mod work;
 
 pub use devices::{Devices, Distribution};
 pub use histogram::Histogram;

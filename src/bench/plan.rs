@@ -13,6 +13,7 @@ use crate::{
     device::identifier::MacAddress,
     limits,
     radius::{error::Full, packet::Packet, secret::Secret},
+    supplicant::Supplicant,
 };
 
 use super::{
@@ -57,6 +58,10 @@ pub struct Plan {
     pub attributes: Vec<u8>,
     /// What a right answer is.
     pub answers: Answers,
+    /// Certificates of devices that shake hands by EAP-TLS instead of a MAC bypass, in a closed loop of whole conversations;
+    /// each at once needs a source port and a device of its own. Device number `n` has the `n`th certificate, and begins
+    /// again after the last.
+    pub eap_tls: Option<Arc<[Supplicant]>>,
     /// Whether threads never wait for the system to wake them: each takes a whole core, and requests leave nearer to
     /// their moment.
     pub is_spinning: bool,
@@ -98,6 +103,7 @@ impl Plan {
             distribution: Distribution::Uniform,
             attributes: Vec::new(),
             answers: Answers::Signed,
+            eap_tls: None,
             is_spinning: false,
             stop: Arc::default(),
         }
@@ -138,6 +144,14 @@ impl Plan {
         };
         if !is_pace_sound {
             return Err(Refused::Pace);
+        }
+        if let Some(supplicants) = &self.eap_tls {
+            let room = self.devices.count().min(self.sockets as u64);
+            let is_closed = matches!(self.pace, Pace::Window(window) if window as u64 <= room);
+            let is_checked = matches!(self.answers, Answers::Signed | Answers::MaybeUnsigned);
+            if !is_closed || !is_checked || supplicants.is_empty() {
+                return Err(Refused::EapTls);
+            }
         }
         if matches!(self.pace, Pace::Storm { .. }) && !self.warm_up.is_zero() {
             return Err(Refused::WarmUpBeforeStorm);
@@ -181,6 +195,8 @@ pub enum Refused {
     Sockets,
     /// A window or rate out of its bounds.
     Pace,
+    /// EAP-TLS without certificates, without a source port and a device for each conversation, or not in a closed loop.
+    EapTls,
     /// A warm-up would take the storm's surprise away.
     WarmUpBeforeStorm,
     /// No time, or too much.
@@ -220,6 +236,10 @@ impl fmt::Display for Refused {
                 "a window is 1 for each thread to {IDENTIFIERS} for each source port; a rate is above 0 and at most {}; \
                  a ramp takes some time",
                 limits::BENCH_RATE_MAX
+            ),
+            Self::EapTls => f.write_str(
+                "EAP-TLS needs certificates, runs in a closed loop, and each conversation at once needs a source port and \
+                 a device",
             ),
             Self::WarmUpBeforeStorm => f.write_str("a storm comes without a warm-up; its ramp is what grows"),
             Self::Duration => write!(
@@ -290,6 +310,7 @@ mod tests {
             Plan { retries: 11, ..usual.clone() },
             Plan { distribution: Distribution::Zipf(0.0), ..usual.clone() },
             Plan { distribution: Distribution::Zipf(f64::NAN), ..usual.clone() },
+            Plan { eap_tls: Some(Arc::from([])), pace: Pace::Window(8), ..usual.clone() },
             Plan { sources: vec![std::net::Ipv6Addr::LOCALHOST.into()], ..usual.clone() },
         ];
         for plan in wrong {

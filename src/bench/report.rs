@@ -84,6 +84,7 @@ impl Report {
     #[must_use]
     pub fn json(&self) -> Value {
         let tally = &self.tally;
+        let service = if self.plan.eap_tls.is_some() { "round-trip-us" } else { "latency-from-sending-us" };
         let verdicts = Verdict::ALL.map(|verdict| (verdict.label(), tally.answers(verdict)));
         json!({
             "server": self.plan.server.to_string(),
@@ -116,7 +117,7 @@ impl Report {
                 .filter(|(_, of_verdict)| of_verdict.count() > 0)
                 .map(|(verdict, of_verdict)| (verdict.label().to_owned(), latencies(of_verdict)))
                 .collect::<Map<_, _>>(),
-            "latency-from-sending-us": latencies(&tally.service),
+            service: latencies(&tally.service),
             "sent-after-due-us": latencies(&tally.lateness),
             "timeline": self.rows.iter().map(Row::json).collect::<Vec<_>>(),
         })
@@ -140,6 +141,7 @@ impl Row {
 
 fn mode(plan: &Plan) -> Value {
     let mut mode = match plan.pace {
+        Pace::Window(window) if plan.eap_tls.is_some() => json!({ "kind": "eap-tls", "window": window }),
         Pace::Window(window) => json!({ "kind": "closed-loop", "window": window }),
         Pace::Steady(rate) => json!({ "kind": "open-loop", "rate": rate }),
         Pace::Storm { rate, ramp } => json!({ "kind": "storm", "rate": rate, "ramp-s": ramp.as_secs_f64() }),
@@ -224,7 +226,7 @@ mod tests {
         latency-by-code-us {"accept":{"count":1,"max":100.0,"mean":100.0,"min":100.0,"p50":100.0,"p90":100.0,"p99":100.0,"p99.9":100.0}}
         latency-from-sending-us {"count":0,"max":0.0,"mean":0.0,"min":0.0,"p50":0.0,"p90":0.0,"p99":0.0,"p99.9":0.0}
         latency-us {"count":1,"max":100.0,"mean":100.0,"min":100.0,"p50":100.0,"p90":100.0,"p99":100.0,"p99.9":100.0}
-        lost {"by-cause":{"generator-late":0,"malformed":0,"missing-message-authenticator":0,"no-answer":1,"no-identifier":1,"refused":0,"send-failed":0,"unexpected":0,"wrong-authenticator":0,"wrong-code":0,"wrong-message-authenticator":0},"total":2}
+        lost {"by-cause":{"device":0,"generator-late":0,"malformed":0,"missing-message-authenticator":0,"no-answer":1,"no-identifier":1,"refused":0,"send-failed":0,"unexpected":0,"wrong-authenticator":0,"wrong-code":0,"wrong-message-authenticator":0},"total":2}
         mode {"count":null,"devices":1,"distribution":"zipf:1","duration-s":10.0,"kind":"storm","latency-begins":"due","ramp-s":1.0,"rate":10.0,"retries":0,"sockets":8,"threads":1,"timeout-s":3.0,"warm-up-s":0.0}
         replies {"disbelieved":{"by-cause":{"malformed":0,"missing-message-authenticator":0,"unexpected":0,"wrong-authenticator":0,"wrong-code":0,"wrong-message-authenticator":0},"total":0},"duplicate":0,"late":1,"refusals":0,"stray":0}
         requests {"due":3,"retransmitted":0,"sent":2,"sent-per-second":4.0}

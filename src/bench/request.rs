@@ -1,4 +1,4 @@
-//! The requests of a run: MAC bypass as a Catalyst switch sends it, each with an authenticator that was never used.
+//! The requests of a run, as a Catalyst switch sends them, each with an authenticator that was never used.
 //!
 //! Owns their attributes and their authenticators. When they leave and what becomes of them is the generator's business.
 
@@ -7,6 +7,7 @@ use std::{net::IpAddr, sync::Arc};
 use crate::{
     device::identifier::MacAddress,
     engine::chance::Chance,
+    limits::{self, VALUE_OCTETS_MAX},
     radius::{
         attribute::Attributes,
         code::Code,
@@ -20,6 +21,16 @@ use crate::{
 
 /// The private enterprise number of Cisco.
 const CISCO: u32 = 9;
+
+/// The session that Catalyst switches tell.
+const SESSION: &str = "audit-session-id=0A0A0A0100000F3E5A2B1C0D";
+
+/// How devices ask.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Method {
+    MacBypass,
+    Eap,
+}
 
 /// Writes the requests of one switch.
 #[derive(Debug)]
@@ -48,6 +59,24 @@ impl Requests {
     /// # Errors
     /// [`Full`]: they don't fit into a packet.
     pub fn new(secret: Arc<Secret>, nas: IpAddr, attributes: &[u8]) -> Result<Self, Full> {
+        let mut requests = Self::of(Method::MacBypass, secret, nas, attributes)?;
+        requests.fill(0, &[0; 16], MacAddress::new([0; 6]))?;
+        Ok(requests)
+    }
+
+    /// The same for devices that speak EAP.
+    ///
+    /// # Errors
+    /// [`Full`]: a usual packet of EAP does not fit beside them.
+    pub fn with_eap(secret: Arc<Secret>, nas: IpAddr, attributes: &[u8]) -> Result<Self, Full> {
+        let mut requests = Self::of(Method::Eap, secret, nas, attributes)?;
+        let longest = ([0; limits::EAP_PACKET_OCTETS_MAX], [0; VALUE_OCTETS_MAX]);
+        let (name, mac) = (b"a name of some length", MacAddress::new([0; 6]));
+        requests.write_eap(0, &[0; 16], mac, name, &longest.0, Some(&longest.1))?;
+        Ok(requests)
+    }
+
+    fn of(method: Method, secret: Arc<Secret>, nas: IpAddr, attributes: &[u8]) -> Result<Self, Full> {
         let given = |kind: u8| Attributes::new(attributes, 0).any(|attribute| attribute.kind == kind);
         let mut fixed = Vec::new();
         let mut add = |kind: u8, value: &[u8]| {
@@ -57,7 +86,9 @@ impl Requests {
                 fixed.extend_from_slice(value);
             }
         };
-        add(kind::SERVICE_TYPE, &10_u32.to_be_bytes());
+        // Call-Check, or Framed.
+        let service: u32 = if method == Method::MacBypass { 10 } else { 2 };
+        add(kind::SERVICE_TYPE, &service.to_be_bytes());
         add(kind::FRAMED_MTU, &1468_u32.to_be_bytes());
         add(kind::CALLED_STATION_ID, b"00-1B-54-AA-BB-17");
         match nas {
@@ -68,7 +99,11 @@ impl Requests {
         add(kind::NAS_PORT, &50_124_u32.to_be_bytes());
         add(kind::NAS_PORT_TYPE, &15_u32.to_be_bytes());
         add(kind::NAS_PORT_ID, b"GigabitEthernet1/0/24");
-        for pair in ["service-type=Call Check", "audit-session-id=0A0A0A0100000F3E5A2B1C0D", "method=mab"] {
+        let pairs: &[&str] = match method {
+            Method::MacBypass => &["service-type=Call Check", SESSION, "method=mab"],
+            Method::Eap => &["service-type=Framed", SESSION, "method=dot1x"],
+        };
+        for pair in pairs {
             vendor::encode(CISCO, VendorFormat::STANDARD, 1, pair.as_bytes(), &mut fixed)?;
         }
         fixed.extend_from_slice(attributes);
@@ -78,9 +113,38 @@ impl Requests {
             password: !credential,
             calling_station_id: !given(kind::CALLING_STATION_ID),
         };
-        let mut requests = Self { buffer: RequestBuffer::new(), secret, fixed, named };
-        requests.fill(0, &[0; 16], MacAddress::new([0; 6]))?;
-        Ok(requests)
+        Ok(Self { buffer: RequestBuffer::new(), secret, fixed, named })
+    }
+
+    /// The signed request that carries a packet of EAP.
+    ///
+    /// `name`: what the device calls itself; `state`: what the server gave to come back.
+    ///
+    /// # Errors
+    /// [`Full`]: packet and state are longer than usual.
+    pub fn write_eap(
+        &mut self,
+        identifier: u8,
+        authenticator: &[u8; 16],
+        mac: MacAddress,
+        name: &[u8],
+        eap: &[u8],
+        state: Option<&[u8]>,
+    ) -> Result<&[u8], Full> {
+        let request = &mut self.buffer;
+        request.start_request(Code::ACCESS_REQUEST, identifier, authenticator);
+        if self.named.user_name {
+            request.push(kind::USER_NAME, name)?;
+        }
+        if self.named.calling_station_id {
+            request.push(kind::CALLING_STATION_ID, &dashed(mac))?;
+        }
+        request.push_encoded(&self.fixed)?;
+        request.push_long(kind::EAP_MESSAGE, eap)?;
+        if let Some(state) = state {
+            request.push(kind::STATE, state)?;
+        }
+        Ok(request.sign(&self.secret))
     }
 
     /// The signed request of this device; empty if it does not fit, which was seen when this was made.
@@ -170,13 +234,10 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::{
-        limits::VALUE_OCTETS_MAX,
-        radius::{
-            authenticator::{Signature, check_request_signature},
-            hidden,
-            packet::Packet,
-        },
+    use crate::radius::{
+        authenticator::{Signature, check_request_signature},
+        hidden,
+        packet::Packet,
     };
 
     const MAC: MacAddress = MacAddress::new([0xa4, 0xc3, 0xf0, 0x09, 0xaf, 0x33]);

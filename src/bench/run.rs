@@ -21,11 +21,13 @@ use crate::{
 };
 
 use super::{
-    generator::{Generator, Share},
-    line::{Ended, Line},
+    conversations::Conversations,
+    generator::Generator,
+    line::Line,
     plan::{Plan, Refused},
     report::{Report, Row},
     tally::{Second, Tally},
+    work::{Ended, Share, Work},
 };
 
 /// From the last preparations to the first request, so that no thread begins late.
@@ -91,9 +93,15 @@ fn line(
     sockets: Vec<Socket>,
     start: Mono,
 ) -> Result<(Line, Receiver<Second>), Refused> {
-    let generator = Generator::new(Arc::clone(plan), share, start).map_err(Refused::Attributes)?;
+    let work: Result<Box<dyn Work>, _> = match &plan.eap_tls {
+        None => Generator::new(Arc::clone(plan), share, start).map(|work| Box::new(work) as _),
+        Some(supplicants) => {
+            Conversations::new(Arc::clone(plan), Arc::clone(supplicants), share, start).map(|work| Box::new(work) as _)
+        }
+    };
+    let work = work.map_err(Refused::Attributes)?;
     let (sender, seconds) = sync_channel(limits::BENCH_SECONDS_QUEUED_MAX);
-    Ok((Line::new(Arc::clone(plan), sockets, generator, sender), seconds))
+    Ok((Line::new(Arc::clone(plan), sockets, work, sender), seconds))
 }
 
 fn seeds() -> Result<[u64; 3], Refused> {

@@ -21,6 +21,8 @@ pub enum Loss {
     WrongCode,
     /// The answer was authentic and not the one that was expected.
     Unexpected,
+    /// The device turned the server away: its certificate, or its TLS.
+    Device,
     /// The other side said that nobody listens at that port (ICMP).
     Refused,
     /// The system did not take the request.
@@ -36,7 +38,7 @@ const LOSSES: usize = Loss::ALL.len();
 
 impl Loss {
     /// All causes, in the order of the reports.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NoAnswer,
         Self::WrongAuthenticator,
         Self::WrongMessageAuthenticator,
@@ -44,6 +46,7 @@ impl Loss {
         Self::Malformed,
         Self::WrongCode,
         Self::Unexpected,
+        Self::Device,
         Self::Refused,
         Self::SendFailed,
         Self::NoIdentifier,
@@ -61,6 +64,7 @@ impl Loss {
             Self::Malformed => "malformed",
             Self::WrongCode => "wrong-code",
             Self::Unexpected => "unexpected",
+            Self::Device => "device",
             Self::Refused => "refused",
             Self::SendFailed => "send-failed",
             Self::NoIdentifier => "no-identifier",
@@ -81,6 +85,7 @@ impl Loss {
             Self::Malformed => "answers that are no RADIUS packets",
             Self::WrongCode => "answers with a code that answers no Access-Request",
             Self::Unexpected => "authentic answers, but not the expected ones",
+            Self::Device => "the device turned the server away; is its authority in --ca",
             Self::Refused => "refused (ICMP); nobody listens at that port",
             Self::SendFailed => "the system did not take the request",
             Self::NoIdentifier => "due, but all Identifiers were under way; use more --sockets",
@@ -164,7 +169,7 @@ impl Verdict {
 /// All numbers of a run, the warm-up left out.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// Requests that were due.
+    /// Requests that were due. Of EAP-TLS a whole conversation counts as one request, here and below.
     pub due: u64,
     /// Of those, sent.
     pub sent: u64,
@@ -172,7 +177,7 @@ pub struct Tally {
     pub retransmitted: u64,
     /// Latencies of right answers by [`Verdict`], from the moment at which the request was due.
     pub latency: [Histogram; Verdict::ALL.len()],
-    /// The same for all answers, from the moment at which the request was sent.
+    /// The same for all answers, from the moment at which the request was sent. Of EAP-TLS every round trip.
     pub service: Histogram,
     /// How long after their moment requests left.
     pub lateness: Histogram,
@@ -282,9 +287,9 @@ mod tests {
             (0..times).for_each(|_| losses.count(cause));
         }
         assert!(Loss::ALL.into_iter().enumerate().all(|(times, cause)| losses.of(cause) == times as u64));
-        assert_eq!(losses.total(), (0..11).sum::<u64>());
+        assert_eq!(losses.total(), (0..12).sum::<u64>());
         let names: std::collections::BTreeSet<_> = Loss::ALL.map(Loss::label).into_iter().collect();
-        assert_eq!(names.len(), 11);
+        assert_eq!(names.len(), 12);
     }
 
     #[test]

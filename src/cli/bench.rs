@@ -6,7 +6,7 @@
 use std::{
     io::IsTerminal as _,
     net::IpAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     sync::{
         Arc,
@@ -23,10 +23,13 @@ use crate::{
     limits,
     problem::Problems,
     radius::{kind, secret::Secret},
-    sim::Fleet,
+    supplicant::{Supplicant, Versions},
 };
 
-use super::{bench_table, nas, output, signals};
+use super::{
+    bench_devices::{self, Pairs},
+    bench_table, nas, output, signals,
+};
 
 /// Exit codes: a run that shows something, one that doesn't, and one that did not begin.
 const SOUND: u8 = 0;
@@ -40,6 +43,7 @@ const SECRET_VARIABLE: &str = "RADMIT_SECRET";
 
 /// What is run when nothing else is said.
 const WINDOW: usize = 64;
+const CONVERSATIONS: usize = 16;
 const RAMP: Duration = Duration::from_secs(10);
 /// The address of device number 0, unless it is given.
 const FIRST_MAC: &str = "A4-C3-00-00-00-00";
@@ -57,6 +61,9 @@ Examples:
 
   # the devices that `radmit sim --devices 10000` makes up; JSON for a script
   radmit bench --secret-file secret --server [::1] --sim-devices 10000 --rate 500 --json
+
+  # 32 handshakes at once, by all devices of a folder that `radmit certs lab` wrote
+  radmit bench --secret-file secret --eap-tls --certs lab --window 32 --duration 30s
 
 Every request has a new Request Authenticator and is signed when it leaves, so no right answer can
 come from a server's store of replies; those after a retransmission (--retries) are counted apart.
@@ -84,7 +91,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with = "secret")]
     secret_file: Option<PathBuf>,
 
-    /// Closed loop: so many requests are always under way [default: 64]
+    /// Closed loop: so many requests are always under way [default: 64; 16 with --eap-tls]
     #[arg(long, value_name = "NUMBER", conflicts_with = "rate", help_heading = "Load")]
     window: Option<usize>,
     /// Open loop: so many requests a second, whatever the server does
@@ -124,9 +131,10 @@ pub struct Arguments {
     #[arg(long, help_heading = "Load")]
     spin: bool,
 
-    /// So many devices, with MAC addresses counted up from the first
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, help_heading = "Requests")]
-    devices: u64,
+    /// So many devices, with MAC addresses counted up from the first [default: 1; with --eap-tls one for each
+    /// conversation at once]
+    #[arg(long, value_name = "NUMBER", help_heading = "Requests")]
+    devices: Option<u64>,
     /// The MAC address of the first device
     #[arg(long, value_name = "MAC", default_value = FIRST_MAC, value_parser = mac, help_heading = "Requests")]
     first_mac: MacAddress,
@@ -139,6 +147,28 @@ pub struct Arguments {
     /// How often each device asks: uniform, or zipf with an exponent (1 if it is not given)
     #[arg(long, value_name = "uniform|zipf[:EXPONENT]", default_value = "uniform", value_parser = distribution, help_heading = "Requests")]
     distribution: Distribution,
+    /// Devices shake hands by EAP-TLS instead of a MAC bypass; so many conversations at once as the window says
+    #[arg(long, conflicts_with = "rate", help_heading = "EAP-TLS")]
+    eap_tls: bool,
+    /// A folder of `radmit certs`: all devices in it take turns
+    #[arg(long, value_name = "DIR", requires = "eap_tls", help_heading = "EAP-TLS")]
+    certs: Option<PathBuf>,
+    /// The certificate of the only device, followed by those above it
+    #[arg(long, value_name = "FILE", requires = "eap_tls", conflicts_with = "certs", help_heading = "EAP-TLS")]
+    certificate: Option<PathBuf>,
+    /// Its key
+    #[arg(long, value_name = "FILE", requires = "eap_tls", conflicts_with = "certs", help_heading = "EAP-TLS")]
+    key: Option<PathBuf>,
+    /// Whose servers it trusts
+    #[arg(long, value_name = "FILE", requires = "eap_tls", conflicts_with = "certs", help_heading = "EAP-TLS")]
+    ca: Option<PathBuf>,
+    /// The name that the server's certificate must have [default: any]
+    #[arg(long, value_name = "NAME", requires = "eap_tls", help_heading = "EAP-TLS")]
+    server_name: Option<String>,
+    /// The version of TLS: 1.2 or 1.3 [default: the highest that the server has]
+    #[arg(long, value_name = "VERSION", value_parser = tls, requires = "eap_tls", help_heading = "EAP-TLS")]
+    tls: Option<Versions>,
+
     /// One more attribute in the syntax of radclient; one that requests usually have is replaced
     #[arg(long, value_name = "NAME=VALUE", help_heading = "Requests")]
     attribute: Vec<String>,
@@ -191,12 +221,16 @@ fn bench(arguments: &Arguments) -> Result<bool, String> {
 }
 
 fn plan(arguments: &Arguments, secret_of_environment: Option<String>) -> Result<Plan, String> {
+    let usual_window = if arguments.eap_tls { CONVERSATIONS } else { WINDOW };
     let pace = match (arguments.rate, arguments.storm) {
-        (None, _) => Pace::Window(arguments.window.unwrap_or(WINDOW)),
+        (None, _) => Pace::Window(arguments.window.unwrap_or(usual_window)),
         (Some(rate), false) => Pace::Steady(rate),
         (Some(rate), true) => Pace::Storm { rate, ramp: arguments.ramp.unwrap_or(RAMP) },
     };
-    let usual_sockets = Plan::sockets_for(pace, arguments.timeout, arguments.retries).max(arguments.threads);
+    let (usual_sockets, usual_devices) = match pace {
+        Pace::Window(conversations) if arguments.eap_tls => (conversations, conversations as u64),
+        _ => (Plan::sockets_for(pace, arguments.timeout, arguments.retries), 1),
+    };
     Ok(Plan {
         is_own_server: arguments.i_own_this_server,
         pace,
@@ -205,13 +239,14 @@ fn plan(arguments: &Arguments, secret_of_environment: Option<String>) -> Result<
         count: arguments.count,
         timeout: arguments.timeout,
         retries: arguments.retries,
-        sockets: arguments.sockets.unwrap_or(usual_sockets),
+        sockets: arguments.sockets.unwrap_or(usual_sockets.max(arguments.threads)),
         sources: arguments.source.clone(),
         threads: arguments.threads,
-        devices: devices(arguments)?,
+        devices: devices(arguments, usual_devices)?,
         distribution: arguments.distribution,
         attributes: attributes(&arguments.attribute)?,
         answers: if arguments.allow_unsigned { Answers::MaybeUnsigned } else { Answers::Signed },
+        eap_tls: eap_tls(arguments)?,
         is_spinning: arguments.spin,
         ..Plan::new(nas::resolve(&arguments.server)?, Arc::new(secret(arguments, secret_of_environment)?))
     })
@@ -228,37 +263,31 @@ fn secret(arguments: &Arguments, of_environment: Option<String>) -> Result<Secre
     Secret::new(given.ok_or_else(missing)?.into_bytes()).map_err(|_| "the secret is empty".to_owned())
 }
 
-fn devices(arguments: &Arguments) -> Result<Devices, String> {
+/// `usual`: how many, if nothing is said.
+fn devices(arguments: &Arguments, usual: u64) -> Result<Devices, String> {
     if let Some(file) = &arguments.macs {
-        return Ok(Devices::Listed(read_macs(file)?.into()));
+        return Ok(Devices::Listed(bench_devices::read_macs(file)?.into()));
     }
     if let Some((count, seed)) = arguments.sim_devices {
-        let fleet = Fleet::generated(count, seed);
-        let macs = (0..fleet.rows()).filter_map(|row| fleet.at(row)?.wifi_mac);
-        return Ok(Devices::Listed(macs.collect()));
+        return Ok(Devices::Listed(bench_devices::simulated_macs(count, seed)));
     }
-    Ok(Devices::Counted { first: arguments.first_mac, count: arguments.devices })
+    Ok(Devices::Counted { first: arguments.first_mac, count: arguments.devices.unwrap_or(usual) })
 }
 
-/// One address to a line; empty lines and those that begin with # are passed over.
-fn read_macs(file: &Path) -> Result<Vec<MacAddress>, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let mut macs = Vec::new();
-    for (number, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty()) {
-        if line.starts_with('#') {
-            continue;
-        }
-        let place = format!("{}:{}", file.display(), number + 1);
-        if macs.len() >= limits::DEVICES_MAX {
-            return Err(format!("{place}: more than {} addresses; take them away", limits::DEVICES_MAX));
-        }
-        let mac = MacAddress::parse(line.as_bytes());
-        macs.push(mac.ok_or_else(|| format!("{place}: \"{line}\" is no MAC address; write A4-C3-F0-11-22-33"))?);
+fn eap_tls(arguments: &Arguments) -> Result<Option<Arc<[Supplicant]>>, String> {
+    if !arguments.eap_tls {
+        return Ok(None);
     }
-    if macs.is_empty() {
-        return Err(format!("{}: it holds no address; write one to a line", file.display()));
-    }
-    Ok(macs)
+    let pairs = match (&arguments.certs, &arguments.certificate, &arguments.key, &arguments.ca) {
+        (Some(folder), ..) => bench_devices::pairs_in(folder)?,
+        (None, Some(certificate), Some(key), Some(ca)) => Pairs::single(certificate, key, ca),
+        _ => {
+            return Err(
+                "--eap-tls needs --certs DIR, as radmit certs writes it, or --certificate, --key and --ca".to_owned()
+            );
+        }
+    };
+    bench_devices::supplicants(&pairs, arguments.server_name.as_deref(), arguments.tls.unwrap_or_default()).map(Some)
 }
 
 fn attributes(texts: &[String]) -> Result<Vec<u8>, String> {
@@ -312,6 +341,14 @@ fn sim_devices(text: &str) -> Result<(usize, u64), String> {
     count.zip(seed.parse().ok()).ok_or_else(advice)
 }
 
+fn tls(text: &str) -> Result<Versions, String> {
+    match text {
+        "1.2" => Ok(Versions::Tls12),
+        "1.3" => Ok(Versions::Tls13),
+        _ => Err("write 1.2 or 1.3".to_owned()),
+    }
+}
+
 fn distribution(text: &str) -> Result<Distribution, String> {
     let exponent = match text.split_once(':') {
         None if text == "uniform" => return Ok(Distribution::Uniform),
@@ -327,6 +364,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::sim::Fleet;
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -378,6 +416,10 @@ mod tests {
             ("--secret x --attribute Tunnel-Password=bob", "made for each request"),
             ("--secret x --attribute Message-Authenticator=0x00", "made for each request"),
             ("--secret x --macs nowhere", "nowhere: "),
+            ("--secret x --certs lab", "--eap-tls"),
+            ("--secret x --eap-tls", "needs --certs DIR"),
+            ("--secret x --eap-tls --certs nowhere", "nowhere: "),
+            ("--secret x --eap-tls --rate 5", "cannot be used with"),
         ] {
             let refused = read(line).unwrap_err();
             assert!(refused.contains(said), "{line}: {refused}");
@@ -402,17 +444,5 @@ mod tests {
         let octets = attributes(&texts).unwrap();
         assert_eq!(octets.get(..6), Some(&[61, 6, 0, 0, 0, 19][..]));
         assert_eq!(octets.len(), 6 + 8 + 12);
-    }
-
-    #[test]
-    fn a_file_of_addresses_is_read_with_its_mistakes() {
-        let file = std::env::temp_dir().join(format!("radmit-macs-{}", std::process::id()));
-        std::fs::write(&file, "# two\nA4-C3-F0-11-22-33\n\n a4:c3:f0:11:22:34 \n").unwrap();
-        let good = read_macs(&file);
-        std::fs::write(&file, "A4-C3-F0-11-22-33\nnone\n").unwrap();
-        let bad = read_macs(&file);
-        std::fs::remove_file(&file).unwrap();
-        assert_eq!(good.map(|macs| macs.len()), Ok(2));
-        assert!(bad.is_err_and(|message| message.contains(":2: \"none\" is no MAC address")));
     }
 }

@@ -37,7 +37,7 @@ pub(super) fn table(report: &Report, with_timeline: bool) -> String {
     }
     others(&mut out, tally);
     let is_open = plan.pace.rate().is_some();
-    latencies(&mut out, is_open, tally);
+    latencies(&mut out, plan, tally);
     if with_timeline {
         out.push_str("timeline\n");
         report.rows.iter().for_each(|second| {
@@ -55,6 +55,7 @@ pub(super) fn table(report: &Report, with_timeline: bool) -> String {
 
 fn load(plan: &Plan) -> String {
     let pace = match plan.pace {
+        Pace::Window(window) if plan.eap_tls.is_some() => format!("EAP-TLS, {window} handshakes at once"),
         Pace::Window(window) => format!("closed loop, {window} under way"),
         Pace::Steady(rate) => format!("open loop, {rate} a second"),
         Pace::Storm { rate, ramp } => format!("storm, to {rate} a second within {} s", ramp.as_secs_f64()),
@@ -107,13 +108,22 @@ fn others(out: &mut String, tally: &Tally) {
     }
 }
 
-fn latencies(out: &mut String, is_open: bool, tally: &Tally) {
+fn latencies(out: &mut String, plan: &Plan, tally: &Tally) {
+    let (is_open, is_eap) = (plan.pace.rate().is_some(), plan.eap_tls.is_some());
     let mut head = String::new();
     for name in PERCENTILES.map(|(name, _)| name).into_iter().chain(["max", "mean"]) {
         let _ = write!(head, "{name:>10}");
     }
     line(out, "latency", &format!("{:<12}{head}", ""));
-    let mut rows = vec![(if is_open { "from due" } else { "all" }, tally.latency_of_all())];
+    let whole = match (is_open, is_eap) {
+        (true, _) => "from due",
+        (_, true) => "handshake",
+        _ => "all",
+    };
+    let mut rows = vec![(whole, tally.latency_of_all())];
+    if is_eap {
+        rows.push(("round trip", tally.service.clone()));
+    }
     if is_open {
         rows.push(("from sending", tally.service.clone()));
         rows.push(("sent late by", tally.lateness.clone()));

@@ -4,6 +4,7 @@
 
 pub mod arguments;
 pub mod bench;
+mod bench_devices;
 mod bench_table;
 pub mod certs;
 pub mod check;
@@ -63,7 +64,7 @@ pub enum Command {
     /// Send one request as a switch would, and exit as a Nagios check
     Probe(probe::Arguments),
     /// Load a server with requests as switches send them, and tell latencies and losses
-    Bench(bench::Arguments),
+    Bench(Box<bench::Arguments>),
 }
 
 /// Runs the command that the arguments name.

@@ -248,7 +248,7 @@ proptest! {
 
     #[test]
     fn the_first_rule_that_the_manual_calls_true_decides(
-        rules in prop::collection::vec(condition(), 1..10),
+        rules in prop::collection::vec(condition(), 1..24),
         worlds in prop::collection::vec(world(), 8),
     ) {
         let policy = policy(&policy_text(&rules));

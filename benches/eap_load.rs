@@ -2,8 +2,9 @@
 //!
 //! `cargo bench --bench eap_load -- --rounds 3 --seconds 3`
 //!
-//! Owns devices that talk over real sockets to a server in this process, whose threads' CPU time is counted apart. The
-//! ways of computing handshakes take turns within every round, so that a neighbour on the machine slows all of them alike.
+//! The load is that of `radmit bench`, to a server in this process whose threads' CPU time is counted apart. The ways of
+//! computing handshakes take turns within every round, so that a neighbour on the machine slows all of them alike. What
+//! was lost or wrong ends the bench.
 
 #![allow(clippy::unwrap_used, reason = "a bench that meets what it does not expect has to fail")]
 #![allow(dead_code, reason = "the suite's support has more than a bench needs")]
@@ -22,16 +23,14 @@ mod support;
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     str::FromStr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     thread,
     time::Duration,
 };
 
 use radmit::{
     audit::{log::Log, settings::Destination},
+    bench::{Devices, Pace, Plan, Report, Verdict, run},
     clock,
     daemon::handshakes::Handshakes,
     device::{
@@ -42,12 +41,11 @@ use radmit::{
     engine::{chance::Chance, snapshot::EapTls},
     metrics::process::ProcessCells,
     radius::{code::Code, kind, packet::Packet, request::RequestBuffer},
+    supplicant::{Credentials, Supplicant, Turn, Versions},
     udp::{Running, Settings, Udp},
 };
-use rustls::version::{TLS12, TLS13};
 use server::Server;
 use support::{
-    eap_peer::{End, Supplicant},
     eap_talk,
     pki::{Authority, Kind},
 };
@@ -55,7 +53,7 @@ use support::{
 /// The device id in the certificates of the suite's authorities.
 const DEVICE: &[u8] = b"5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c01";
 /// MAC bypasses in a second: far from what the server can do, so that only waiting behind others shows.
-const MAC_RATE: u32 = 1_000;
+const MAC_RATE: f64 = 1_000.0;
 
 fn main() {
     let rounds: usize = option("--rounds", 3);
@@ -107,14 +105,17 @@ fn half_open(lab: &Lab, running: &Lived, duration: Duration) {
     let quiet = lab.load(running.address(), duration, 0, Some(MAC_RATE));
     let before = process::resident_octets();
     let mut nas = Nas::new(running.address());
-    let mut peer = lab.supplicant.begin();
-    let identity = peer.answer(&[1, 9, 0, 5, 1]).unwrap();
+    let mut device = lab.supplicant.begin().unwrap();
+    let identity = device.identity(9);
     let mut hello = None;
     for number in 0..DEVICES {
         let station = format!("02-00-{:02X}-{:02X}-00-01", number / 256, number % 256);
         nas.state = None;
         let start = nas.exchange(&station, &identity).expect("a conversation begins").1;
-        let hello = hello.get_or_insert_with(|| peer.answer(&start).unwrap());
+        let hello = hello.get_or_insert_with(|| match device.take(&start) {
+            Ok(Turn::Respond(hello)) => hello,
+            other => panic!("{other:?}"),
+        });
         // Each conversation has chosen its own first identifier.
         hello[1] = start[1];
         nas.exchange(&station, hello).expect("the flight of the server");
@@ -165,9 +166,16 @@ impl Lab {
         let (devices, servers) = (Authority::root("Devices", Kind::P256), Authority::root("Servers", Kind::Rsa2048));
         let mut talk = eap_talk::Server::new(&servers.server(Kind::Rsa2048), &[&devices]);
         talk.settings.session_lifetime = Duration::ZERO;
-        let mut supplicant = Supplicant::new(Some(devices.device(Kind::P256)), &[servers.der()]);
-        supplicant.versions = vec![if tls13 { &TLS13 } else { &TLS12 }];
-        supplicant.memory = rustls::client::Resumption::disabled();
+        let leaf = devices.device(Kind::P256);
+        let supplicant = Supplicant::new(Credentials {
+            identity: b"anonymous".to_vec(),
+            key: leaf.key_der(),
+            chain: leaf.chain,
+            roots: vec![servers.der()],
+            server_name: None,
+            versions: if tls13 { Versions::Tls13 } else { Versions::Tls12 },
+        })
+        .unwrap();
         let directory = Directory::new(Capacity::default());
         let now = clock::now();
         for number in 0..1_000 {
@@ -197,71 +205,46 @@ impl Lab {
     }
 
     /// Devices that shake hands one after the other, as many at once as there are `talkers`, and MAC bypasses beside them.
-    fn load(&self, server: SocketAddr, duration: Duration, talkers: usize, macs: Option<u32>) -> Load {
-        let (is_over, handshakes) = (AtomicBool::new(false), AtomicU64::new(0));
-        let mut times = thread::scope(|scope| {
-            for talker in 0..talkers {
-                let (is_over, handshakes) = (&is_over, &handshakes);
-                scope.spawn(move || {
-                    let mut nas = Nas::new(server);
-                    let station = format!("02-00-00-00-00-{talker:02X}");
-                    while !is_over.load(Relaxed) {
-                        nas.handshake(&self.supplicant, &station);
-                        handshakes.fetch_add(1, Relaxed);
-                    }
-                });
-            }
-            let times = macs.map(|rate| mac_times(server, rate, duration));
-            if times.is_none() {
-                thread::park_timeout(duration);
-            }
-            is_over.store(true, Relaxed);
-            times.unwrap_or_default()
+    fn load(&self, server: SocketAddr, duration: Duration, talkers: usize, macs: Option<f64>) -> Load {
+        let plan = || Plan { duration, ..Plan::new(server, Arc::new(nas::secret())) };
+        let devices = |count| Devices::Counted { first: nas::mac(0), count };
+        let handshakes = (talkers > 0).then(|| Plan {
+            eap_tls: Some(Arc::from([self.supplicant.clone()])),
+            pace: Pace::Window(talkers),
+            threads: talkers,
+            devices: devices(talkers as u64),
+            ..plan()
         });
-        times.sort_unstable();
-        Load { handshakes: handshakes.into_inner(), times }
+        let macs = macs.map(|rate| Plan { pace: Pace::Steady(rate), devices: devices(1_000), ..plan() });
+        thread::scope(|scope| {
+            let beside = handshakes.map(|plan| scope.spawn(move || accepted(&plan)));
+            let macs = macs.map(|plan| accepted(&plan));
+            Load { handshakes: beside.map_or(0, |thread| thread.join().unwrap().tally.answered()), macs }
+        })
     }
+}
+
+/// What came of a plan, if all was accepted.
+fn accepted(plan: &Plan) -> Report {
+    let report = run(plan, &mut |_| ()).unwrap();
+    let tally = &report.tally;
+    assert!(report.is_sound(), "{tally:?}");
+    assert_eq!((tally.lost.total(), tally.answers(Verdict::Accept)), (0, tally.answered()), "{tally:?}");
+    report
 }
 
 /// What came of a load.
 struct Load {
     handshakes: u64,
-    /// Of MAC bypasses, from the request to the reply, the shortest first.
-    times: Vec<Duration>,
+    macs: Option<Report>,
 }
 
 impl Load {
-    /// The percentile in microseconds.
-    fn part(&self, percent: usize) -> f64 {
-        self.times[(self.times.len() * percent / 100).min(self.times.len() - 1)].as_secs_f64() * 1e6
+    /// The percentile of MAC bypasses in microseconds, from the moment at which they were due.
+    fn part(&self, percent: u32) -> f64 {
+        let macs = self.macs.as_ref().expect("there were some");
+        macs.tally.latency_of_all().percentile(f64::from(percent) / 100.0).as_secs_f64() * 1e6
     }
-}
-
-/// MAC bypasses at a steady rate, each waited for. What is never answered ends the bench.
-fn mac_times(server: SocketAddr, rate: u32, duration: Duration) -> Vec<Duration> {
-    let socket = socket(server);
-    let (mut switch, secret) = (nas::Switch::new(3), nas::secret());
-    let (began, pause) = (clock::now().mono, Duration::from_secs(1) / rate);
-    let mut times = Vec::new();
-    let mut next = began;
-    for number in 1.. {
-        let now = clock::now().mono;
-        if now.since(began) >= duration {
-            break;
-        }
-        if now < next {
-            thread::park_timeout(next.since(now));
-        }
-        next = next.plus(pause);
-        let identifier = u8::try_from(number % 256).unwrap();
-        let sent = clock::now().mono;
-        socket.send(switch.mac_bypass(identifier, nas::mac(number % 1_000), &secret)).unwrap();
-        let mut room = [0; 4_096];
-        let length = socket.recv(&mut room).expect("an answer comes");
-        times.push(clock::now().mono.since(sent));
-        assert_eq!((room[0], room[1]), (Code::ACCESS_ACCEPT.0, identifier), "{length}");
-    }
-    times
 }
 
 fn socket(server: SocketAddr) -> UdpSocket {
@@ -285,23 +268,6 @@ impl Nas {
         let socket = socket(server);
         let seed = u64::from(socket.local_addr().unwrap().port());
         Self { socket, buffer: RequestBuffer::new(), chance: Chance::new(seed), identifier: 0, state: None }
-    }
-
-    /// A whole conversation, which ends well.
-    fn handshake(&mut self, supplicant: &Supplicant, station: &str) {
-        self.state = None;
-        let mut peer = supplicant.begin();
-        let mut eap = peer.answer(&[1, 9, 0, 5, 1]).unwrap();
-        loop {
-            let (code, request) = self.exchange(station, &eap).expect("an answer comes");
-            if code == Code::ACCESS_ACCEPT {
-                assert_eq!(peer.answer(&request), None);
-                assert_eq!(peer.end, Some(End::Success));
-                return;
-            }
-            assert_eq!(code, Code::ACCESS_CHALLENGE);
-            eap = peer.answer(&request).unwrap();
-        }
     }
 
     /// Sends an EAP packet; the code of the reply and what it carries.

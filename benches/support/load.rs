@@ -1,6 +1,7 @@
 //! Load over loopback: requests that are always in flight, and the check of every answer.
 //!
-//! Owns the generator. It sends and receives with the server's own batches, so that it is not the slower side.
+//! Owns the generator. It sends and receives with the server's own batches, signs before a round and checks after it, so that
+//! it is not the slower side even of an echo; `radmit::bench` does both on the way, as a switch has to.
 
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 

@@ -12,7 +12,7 @@
 //! sending, one slow request would stand for thousands that could not be sent meanwhile (coordinated omission).
 //!
 //! - [`plan`]: what to load, how, for how long: [`Plan`]
-//! - [`run`]: carries it out: [`run()`]
+//! - [`run()`] carries it out
 //! - [`report`]: what came of it: [`Report`], a [`Row`] for each second, both as JSON
 //! - [`schedule`]: closed loop, steady rate, storm
 //! - [`devices`]: who asks, uniformly or by Zipf's law

@@ -177,7 +177,7 @@ mod tests {
         let secret = Arc::new(Secret::new(b"a secret for the echo".to_vec()).unwrap());
         Plan {
             answers: Answers::Echoed,
-            timeout: Duration::from_secs(2),
+            timeout: Duration::from_secs(20),
             duration: Duration::from_secs(60),
             count: Some(2_000),
             ..Plan::new(server, secret)

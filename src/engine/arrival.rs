@@ -5,6 +5,8 @@
 
 use crate::radius::{
     checks::{Proof, RequestNumber},
+    code::Code,
+    kind,
     packet::Packet,
 };
 
@@ -28,6 +30,24 @@ pub(super) struct Glimpse<'a> {
     pub(super) number: RequestNumber,
     /// What its client's secret says, once that was computed.
     pub(super) proof: Option<Proof>,
+}
+
+impl<'b> Arrival<'b> {
+    /// The datagrams of a batch in the order in which they are worked on: first those on which something depends that was
+    /// begun before, then the others, each in the order of their arrival.
+    ///
+    /// What runs short within a batch (room to wait, threads that compute) is then taken by newcomers last.
+    pub fn in_turn<'a>(batch: &'a [Option<Self>]) -> impl Iterator<Item = &'a Self> + use<'a, 'b> {
+        let those = |first| batch.iter().flatten().filter(move |arrival| arrival.comes_first() == first);
+        those(true).chain(those(false))
+    }
+
+    /// Whether it is a request of a conversation (it carries a State) or a Status-Server, by which a client learns whether
+    /// to go elsewhere. Nobody has checked it yet; and nothing is first that was not looked at.
+    fn comes_first(&self) -> bool {
+        self.glimpse
+            .is_some_and(|Glimpse { packet, .. }| packet.has(kind::STATE) || packet.code() == Code::STATUS_SERVER)
+    }
 }
 
 impl<'a> From<Datagram<'a>> for Arrival<'a> {

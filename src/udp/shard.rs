@@ -133,7 +133,7 @@ impl Shard {
         // If looking ahead meets a bug, each datagram is still handled alone, so that one of them doesn't take the rest
         // along.
         self.hand.call(|machine, _| machine.look(batch));
-        for arrival in batch.iter().flatten() {
+        for arrival in Arrival::in_turn(batch) {
             self.hand.call(|machine, out| machine.handle(now, arrival, out));
         }
     }

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use radmit::{
     device::record::Compliance,
     engine::{
-        action::{Peer, Port},
+        action::{Datagram, Peer, Port, Route},
+        arrival::Arrival,
         machine::Machine as _,
     },
     limits::{BATCH_DATAGRAMS, REPLIES_SIGNED_MAX},
@@ -168,4 +169,24 @@ fn more_replies_than_are_signed_at_once_all_leave() {
     assert!(replies.iter().zip(&datagrams).all(|((peer, octets), (from, _, request))| {
         peer.address == *from && octets[1] == request[1] && octets[0] == Code::ACCESS_ACCEPT.0
     }));
+}
+
+#[test]
+fn conversations_and_status_come_first_and_all_else_keeps_its_order() {
+    let mut world = world(Duration::ZERO);
+    let with_state = world.request(|buffer, _| buffer.push(kind::STATE, b"of a conversation").unwrap());
+    let requests =
+        [world.mab(MACS[0]), with_state, b"noise".to_vec(), datagram(0, &Kind::Status).2, world.mab(MACS[1])];
+    let peer =
+        Peer { address: ([127, 0, 0, 1], 40_000).into(), route: Route { listener: 0, local: None, interface: 0 } };
+    let mut batch: Vec<Option<Arrival<'_>>> =
+        requests.iter().map(|octets| Some(Datagram { octets, peer, port: Port::Auth }.into())).collect();
+    let order = |batch: &[Option<Arrival<'_>>]| -> Vec<usize> {
+        let place = |arrival: &Arrival<'_>| requests.iter().position(|octets| octets == arrival.datagram.octets);
+        Arrival::in_turn(batch).filter_map(place).collect()
+    };
+    assert_eq!(order(&batch), [0, 1, 2, 3, 4], "nothing is known before the look");
+    world.engine.begin(world.now);
+    world.engine.look(&mut batch);
+    assert_eq!(order(&batch), [1, 3, 0, 2, 4]);
 }

@@ -65,7 +65,10 @@ families! {
     DECISION_SECONDS = Histogram "radmit_decision_seconds" ["method"] "Time from the arrival of a request to its decision.";
     INFLIGHT = Gauge "radmit_inflight" [] "Requests that wait for device management or for the delay of a reject.";
     RECEIVED = Counter "radmit_datagrams_received_total" [] "Datagrams received, whatever became of them.";
-    SOCKET_DROPPED = Counter "radmit_socket_dropped_total" [] "Datagrams that the kernel dropped because radmit did not fetch them in time.";
+    SOCKET_DROPPED = Counter "radmit_socket_dropped_total" [] "Datagrams that the kernel dropped: radmit did not fetch them in time, or had new requests turned away.";
+    SOCKET_SHED = Counter "radmit_socket_shed_total" [] "Of those, the ones that were dropped while new requests were turned away, so that conversations that have begun and Status-Server get through.";
+    SOCKET_SHEDDING = Gauge "radmit_socket_shedding_percent" ["shard"] "How many of a hundred new requests are turned away at the moment, because more come than the shard can do.";
+    SOCKET_FILTER_REFUSED = Counter "radmit_socket_filter_refused_total" [] "Times that the kernel refused to turn requests away; it then drops whatever comes when its queue is full.";
     RECEIVE_FAILED = Counter "radmit_receive_failed_total" [] "Calls for datagrams that failed.";
     SEND_FAILED = Counter "radmit_send_failed_total" [] "Replies that the kernel refused.";
     REPLIES_LOST = Counter "radmit_replies_lost_total" [] "Replies beyond what a shard collects for one batch.";

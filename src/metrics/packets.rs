@@ -51,6 +51,12 @@ impl Source for Packets {
         page.gauge(&list::INFLIGHT, [([], self.shards.iter().map(|shard| shard.inflight.value()).sum())])?;
         page.counter(&list::RECEIVED, [([], self.sum(|cells| &cells.received))])?;
         page.counter(&list::SOCKET_DROPPED, [([], (self.kernel_drops)())])?;
+        page.counter(&list::SOCKET_SHED, [([], self.sum(|cells| &cells.shed))])?;
+        let shards: Vec<String> = (0..self.sockets.len()).map(|shard| shard.to_string()).collect();
+        let shedding =
+            shards.iter().zip(&self.sockets).map(|(name, cells)| ([&**name], cells.shedding_percent.value()));
+        page.gauge(&list::SOCKET_SHEDDING, shedding)?;
+        page.counter(&list::SOCKET_FILTER_REFUSED, [([], self.sum(|cells| &cells.filter_refused))])?;
         page.counter(&list::RECEIVE_FAILED, [([], self.sum(|cells| &cells.receive_failed))])?;
         page.counter(&list::SEND_FAILED, [([], self.sum(|cells| &cells.send_failed))])?;
         page.counter(&list::REPLIES_LOST, [([], self.sum(|cells| &cells.replies_lost))])?;
@@ -131,6 +137,7 @@ mod tests {
         shards[1].eap.cell(EapResult::Accept, Some("1.3"), true).increment_own();
         let sockets = vec![Arc::<udp::ShardCells>::default()];
         sockets[0].bugs.increment();
+        sockets[0].shedding_percent.set(67);
         Packets { clients: Arc::new(clients), shards, sockets, kernel_drops: Box::new(|| 9) }
     }
 
@@ -147,6 +154,7 @@ mod tests {
         assert_eq!(of("radmit_inflight"), ["radmit_inflight 3"]);
         assert_eq!(of("radmit_eap_total"), [r#"radmit_eap_total{result="accept",tls="1.3",resumed="true"} 1"#]);
         assert_eq!(of("radmit_socket_dropped_total"), ["radmit_socket_dropped_total 9"]);
+        assert_eq!(of("radmit_socket_shedding"), [r#"radmit_socket_shedding_percent{shard="0"} 67"#]);
         assert_eq!(
             of("radmit_decision_seconds_count{method=\"mab\"}"),
             ["radmit_decision_seconds_count{method=\"mab\"} 1"]

@@ -3,7 +3,7 @@
 //! Owns the cells. What the kernel drops before a shard sees it is asked from the kernel (`udp`), and what the engine
 //! drops is counted by the engine with its reason.
 
-use super::cell::Counter;
+use super::cell::{Counter, Gauge};
 
 /// The cells of one shard. On cache lines of their own, so that shards don't slow each other down.
 #[derive(Debug, Default)]
@@ -21,6 +21,12 @@ pub struct ShardCells {
     pub replies_lost: Counter,
     /// Answers of device management beyond what a mailbox holds. Written by other threads.
     pub answers_lost: Counter,
+    /// Datagrams that the kernel dropped while this shard had it turn new requests away.
+    pub shed: Counter,
+    /// How many of a hundred new requests the kernel turns away at the moment.
+    pub shedding_percent: Gauge,
+    /// Times that the kernel refused to turn requests away.
+    pub filter_refused: Counter,
     /// Calls of the machine that panicked: the reason `bug` of dropped requests.
     pub bugs: Counter,
 }

@@ -26,11 +26,13 @@ use super::{
     mailbox::Mailbox,
     replies::Replies,
     socket::{Readiness, Socket},
+    valve::Valve,
 };
 
 /// One shard: its sockets, its machine, and what reaches it from other threads.
 pub struct Shard {
     sockets: Vec<Arc<Socket>>,
+    valves: Vec<Valve>,
     mailbox: Arc<Mailbox>,
     cells: Arc<ShardCells>,
     ready: Readiness,
@@ -60,6 +62,7 @@ impl Shard {
             draining: false,
             busy: false,
             more_answers: false,
+            valves: sockets.iter().map(|_| Valve::new()).collect(),
             sockets,
             mailbox,
             cells,
@@ -84,7 +87,7 @@ impl Shard {
     /// How long to wait for datagrams and answers; `None` is for ever.
     fn timeout(&mut self) -> Option<Duration> {
         if self.busy {
-            // A full batch means that there is more. The sockets are still asked which of them, so that a flood on one
+            // There is more. The sockets are still asked which of them, so that a flood on one
             // doesn't keep the shard from the others.
             return Some(Duration::ZERO);
         }
@@ -99,10 +102,13 @@ impl Shard {
         self.busy = false;
         self.hand.call(|machine, _| machine.begin(now));
         for place in 0..self.sockets.len() {
-            if self.ready.is_ready(place) {
-                self.receive(now, place);
+            let is_full = self.ready.is_ready(place) && self.receive(now, place);
+            self.busy |= is_full;
+            if let (Some(valve), Some(socket)) = (self.valves.get_mut(place), self.sockets.get(place)) {
+                valve.turn(is_full, now.mono, socket, &self.cells);
             }
         }
+        self.cells.shedding_percent.set(self.valves.iter().map(Valve::percent_shed).max().unwrap_or(0));
         if self.more_answers || self.ready.is_ready(self.sockets.len()) {
             self.resume(now);
         }
@@ -115,14 +121,14 @@ impl Shard {
         flush(&self.sockets, &mut self.hand.replies, &self.cells);
     }
 
-    fn receive(&mut self, now: Now, place: usize) {
-        let Some(socket) = self.sockets.get(place) else { return };
+    /// Receives a batch and works on it. True if it was full: a full batch means that there is more.
+    fn receive(&mut self, now: Now, place: usize) -> bool {
+        let Some(socket) = self.sockets.get(place) else { return false };
         let Ok(received) = self.inbound.receive(socket) else {
             self.cells.receive_failed.increment_own();
-            return;
+            return false;
         };
         self.cells.received.add(received as u64);
-        self.busy |= received == limits::BATCH_DATAGRAMS;
         let mut batch = [const { None }; limits::BATCH_DATAGRAMS];
         let mut count = 0;
         for (place, datagram) in batch.iter_mut().zip(self.inbound.datagrams()) {
@@ -136,6 +142,7 @@ impl Shard {
         for arrival in Arrival::in_turn(batch) {
             self.hand.call(|machine, out| machine.handle(now, arrival, out));
         }
+        received == limits::BATCH_DATAGRAMS
     }
 
     fn resume(&mut self, now: Now) {

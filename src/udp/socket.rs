@@ -19,6 +19,9 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 
 use crate::engine::action::Port;
 
+#[cfg(target_os = "linux")]
+use super::filter;
+
 /// One socket of one shard.
 #[derive(Debug)]
 pub struct Socket {
@@ -118,15 +121,42 @@ impl Socket {
         Ok(if cfg!(target_os = "linux") { granted / 2 } else { granted })
     }
 
-    /// Datagrams that the kernel dropped because the receive buffer was full (or their checksum wrong) since the socket
-    /// was bound, modulo 2^32. 0 where the system doesn't tell.
+    /// Datagrams that the kernel dropped because the receive buffer was full (or their checksum wrong, or they were not
+    /// [admitted](Self::admit)) since the socket was bound, modulo 2^32. 0 where the system doesn't tell.
     ///
     /// Source: sock(7), SO_MEMINFO. It is exact at any moment; SO_RXQ_OVFL, the other way, tells only with the next
     /// datagram that is received, and costs every datagram a control message.
     #[must_use]
     pub fn kernel_drops(&self) -> u32 {
-        kernel_drops(&self.udp).unwrap_or(0)
+        self.backlog().map_or(0, |backlog| backlog.dropped)
     }
+
+    /// What waits, and what was dropped. Nothing where the system doesn't tell.
+    #[must_use]
+    pub fn backlog(&self) -> Option<Backlog> {
+        backlog(&self.udp)
+    }
+
+    /// From now on the kernel takes in as many of all new requests as `admitted` is of [`filter::ALL`]; with that many
+    /// everything, whatever it is.
+    ///
+    /// # Errors
+    /// What the system says; everything is as it was then. Systems that don't know such programs always refuse.
+    pub fn admit(&self, admitted: u16) -> io::Result<()> {
+        admit(&self.udp, admitted)
+    }
+}
+
+/// What waits in the kernel for a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// Octets of received datagrams, with the kernel's bookkeeping. May be up to a quarter of the limit too high: the
+    /// kernel takes note in portions of what was fetched.
+    pub used: u32,
+    /// How many there may be. More is dropped.
+    pub limit: u32,
+    /// Datagrams dropped since the socket was bound, modulo 2^32.
+    pub dropped: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -223,15 +253,40 @@ fn steer(_: &socket2::Socket, _: usize) -> io::Result<()> {
 fn set_option<T>(socket: &impl AsRawFd, level: c_int, name: c_int, value: &T) -> io::Result<()> {
     let octets = option_octets::<T>();
     // SAFETY: `value` points to `octets` readable octets for the whole call, and the kernel only reads them. A
-    // `sock_fprog` points to a program that its caller keeps on the stack meanwhile. A wrong descriptor is an error.
+    // `sock_fprog` points to a program that its caller keeps alive meanwhile. A wrong descriptor is an error.
     let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, ptr::from_ref(value).cast(), octets) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(target_os = "linux")]
-fn kernel_drops(socket: &impl AsRawFd) -> Option<u32> {
-    let place = usize::try_from(libc::SK_MEMINFO_DROPS).ok()?;
-    numbers_of_option(socket, libc::SOL_SOCKET, libc::SO_MEMINFO).get(place).copied()
+fn backlog(socket: &impl AsRawFd) -> Option<Backlog> {
+    let numbers = numbers_of_option(socket, libc::SOL_SOCKET, libc::SO_MEMINFO);
+    let number = |place| numbers.get(usize::try_from(place).ok()?).copied();
+    Some(Backlog {
+        used: number(libc::SK_MEMINFO_RMEM_ALLOC)?,
+        limit: number(libc::SK_MEMINFO_RCVBUF)?,
+        dropped: number(libc::SK_MEMINFO_DROPS)?,
+    })
+}
+
+/// Source: socket(7), SO_ATTACH_FILTER and SO_DETACH_FILTER. A program replaces the one before.
+#[cfg(target_os = "linux")]
+fn admit(socket: &impl AsRawFd, admitted: u16) -> io::Result<()> {
+    if admitted == filter::ALL {
+        return set_option(socket, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, &0);
+    }
+    let mut program: Vec<_> = filter::program(admitted)
+        .into_iter()
+        .map(|filter::Instruction { code, jt, jf, k }| libc::sock_filter { code, jt, jf, k })
+        .collect();
+    let len = libc::c_ushort::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len, filter: program.as_mut_ptr() };
+    set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn admit(_: &impl AsRawFd, _: u16) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// The numbers of an option that has up to 16 of them; none if the system doesn't know it.
@@ -249,7 +304,7 @@ fn numbers_of_option(socket: &impl AsRawFd, level: c_int, name: c_int) -> Vec<u3
 }
 
 #[cfg(not(target_os = "linux"))]
-fn kernel_drops(_: &impl AsRawFd) -> Option<u32> {
+fn backlog(_: &impl AsRawFd) -> Option<Backlog> {
     None
 }
 
@@ -366,6 +421,51 @@ mod tests {
     fn the_receive_buffer_is_what_was_asked_for() {
         let group = bind_group(0, Port::Auth, "127.0.0.1:0".parse().unwrap(), 1, 50_000).unwrap();
         assert_eq!(group.sockets[0].receive_octets().unwrap(), 50_000);
+    }
+
+    #[test]
+    fn a_shut_valve_lets_in_conversations_and_status_and_an_open_one_everything() {
+        let packet = |code: u8, identifier: u8, attributes: &[u8]| {
+            let length = u8::try_from(20 + attributes.len()).unwrap();
+            [&[code, identifier, 0, length][..], &[0x5a; 16], attributes].concat()
+        };
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let group = bind_group(0, Port::Auth, address.parse().unwrap(), 1, 65_536).unwrap();
+            let ours = &group.sockets[0];
+            let client = UdpSocket::bind(address).unwrap();
+            client.connect(ours.local()).unwrap();
+            // Loopback delivers within the call that sends.
+            let arrived = || {
+                let mut identifiers = Vec::new();
+                let mut room = [0; 100];
+                while let Ok(octets) = ours.udp().recv(&mut room) {
+                    identifiers.push(if octets > 1 { room[1] } else { 0 });
+                }
+                identifiers
+            };
+            let send_all = || {
+                client.send(&packet(1, 1, &[1, 3, b'a'])).unwrap();
+                client.send(&packet(1, 2, &[1, 3, b'a', 24, 3, b's'])).unwrap();
+                client.send(&packet(12, 3, &[])).unwrap();
+                client.send(&packet(1, 4, &[1, 9])).unwrap();
+                client.send(b"x").unwrap();
+                client.send(&packet(1, 6, &[])).unwrap();
+            };
+            ours.admit(0).unwrap();
+            send_all();
+            assert_eq!(arrived(), [2, 3, 4, 0], "{address}");
+            assert_eq!(ours.kernel_drops(), 2, "what is turned away is counted");
+            // Another program takes the place of the first, and half of what begins something wins.
+            ours.admit(0x8000).unwrap();
+            (0..200).for_each(|_| assert_eq!(client.send(&packet(1, 1, &[])).unwrap(), 20));
+            let won = arrived().len();
+            assert!((40..160).contains(&won), "{won} of 200 at even chances");
+            ours.admit(filter::ALL).unwrap();
+            send_all();
+            assert_eq!(arrived(), [1, 2, 3, 4, 0, 6]);
+            let backlog = ours.backlog().unwrap();
+            assert_eq!((backlog.used, backlog.limit), (0, 131_072));
+        }
     }
 
     #[test]

@@ -1,0 +1,250 @@
+//! The program that a kernel runs on each datagram of an overloaded socket: what comes in, and what is turned away.
+//!
+//! Owns its text, as a pure function. When it is put in place is decided by `valve`, how by `socket`.
+
+/// Of so many requests that begin something, as many as a program is told come in. All of them: there is no need for one.
+pub const ALL: u16 = u16::MAX;
+
+/// One instruction of a classic BPF program, in the kernel's layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Instruction {
+    /// What to do.
+    pub code: u16,
+    /// How many instructions to skip if a comparison holds.
+    pub jt: u8,
+    /// How many if it does not.
+    pub jf: u8,
+    /// The operand.
+    pub k: u32,
+}
+
+/// How many attributes are looked at: more than clients send before the State. Each costs 12 instructions, which are about
+/// 24 of those that the kernel makes of them; two whole programs, the old one and the next, have to fit into what older
+/// kernels grant to a socket's options (20 kB, net.core.optmem_max).
+pub const ATTRIBUTES_WALKED: usize = 32;
+
+/// The program for a socket of authentication.
+///
+/// A Status-Server comes in, and every packet with a State among its first [`ATTRIBUTES_WALKED`] attributes, and so does
+/// whatever is no packet by its lengths: the server drops that by itself, and says why. Of the rest `admitted` of [`ALL`]
+/// come in, chosen at random; with 0 none does.
+///
+/// Nothing that it lets in is trusted for it. A flood that carries States is none that this program could stop.
+///
+/// Source: the kernel's Documentation/networking/filter.rst. A UDP socket's program sees the header of UDP first; loading
+/// octets that aren't there would drop the datagram, so every length is compared before.
+#[must_use]
+pub fn program(admitted: u16) -> Vec<Instruction> {
+    let mut program = Vec::with_capacity(PROLOGUE + ATTRIBUTES_WALKED * STEP + 16);
+    // The datagram holds a header, and it is no Status-Server.
+    program.extend([op(LOAD_LENGTH, 0), jump(IF_ABOVE_K, 1, 0, UDP_OCTETS + RADIUS_OCTETS - 1)]);
+    program.push(PASS);
+    program.extend([op(LOAD_OCTET, UDP_OCTETS), jump(IF_EQUAL_K, 0, 1, STATUS_SERVER), PASS]);
+    // Where the packet ends by its Length; that is neither within the header nor after the datagram.
+    program.extend([op(LOAD_TWO, UDP_OCTETS + 2), jump(IF_ABOVE_K, 1, 0, RADIUS_OCTETS - 1), PASS]);
+    program.extend([op(ADD_K, UDP_OCTETS), op(A_TO_X, 0), op(LOAD_LENGTH, 0), jump(IF_AT_LEAST_X, 1, 0, 0), PASS]);
+    // The place of its last octet is kept.
+    program.extend([op(X_TO_A, 0), op(SUBTRACT_K, 1), op(KEEP, LAST), op(SET_X, UDP_OCTETS + RADIUS_OCTETS)]);
+    debug_assert_eq!(program.len(), PROLOGUE);
+    for left in (0..ATTRIBUTES_WALKED).rev() {
+        // X is the place of an attribute; without two octets there it is the end.
+        let to_end = u32::try_from(left * STEP + STEP - 2).unwrap_or(0);
+        program.extend([op(RECALL, LAST), jump(IF_ABOVE_X, 1, 0, 0), op(SKIP, to_end)]);
+        // Type and length at once: loads are the most expensive part.
+        program.push(op(LOAD_TWO_AT_X, 0));
+        program.extend([jump(IF_AT_LEAST_K, 2, 0, (STATE + 1) << 8), jump(IF_AT_LEAST_K, 0, 1, STATE << 8), PASS]);
+        program.extend([op(AND_K, 0xff), jump(IF_AT_LEAST_K, 1, 0, 2), PASS]);
+        program.extend([op(ADD_X, 0), op(A_TO_X, 0)]);
+    }
+    // More attributes than are walked: no State so far.
+    program.push(op(SKIP, 4));
+    // The attributes end where the packet does, or it is broken.
+    program.extend([op(RECALL, LAST), op(ADD_K, 1), jump(IF_EQUAL_X, 1, 0, 0), PASS]);
+    if admitted > 0 {
+        let share = u32::from(admitted) << 16;
+        program.extend([op(LOAD_WORD, RANDOM), jump(IF_AT_LEAST_K, 1, 0, share), PASS]);
+    }
+    program.push(op(RETURN, 0));
+    program
+}
+
+const UDP_OCTETS: u32 = 8;
+const RADIUS_OCTETS: u32 = 20;
+const STATUS_SERVER: u32 = 12;
+const STATE: u32 = 24;
+/// Instructions before the first attribute.
+const PROLOGUE: usize = 18;
+/// Instructions for each attribute.
+const STEP: usize = 12;
+/// The word of the scratch memory that holds the place of the last octet.
+const LAST: u32 = 0;
+/// SKF_AD_OFF + SKF_AD_RANDOM: loading from there gives 32 random bits.
+const RANDOM: u32 = 0xffff_f000 + 56;
+
+// Source: include/uapi/linux/bpf_common.h; class, size or operation, mode or source.
+const LOAD_LENGTH: u16 = 0x80;
+const LOAD_OCTET: u16 = 0x30;
+const LOAD_TWO: u16 = 0x28;
+const LOAD_WORD: u16 = 0x20;
+const LOAD_TWO_AT_X: u16 = 0x48;
+const RECALL: u16 = 0x60;
+const SET_X: u16 = 0x01;
+const KEEP: u16 = 0x02;
+const ADD_K: u16 = 0x04;
+const ADD_X: u16 = 0x0c;
+const SUBTRACT_K: u16 = 0x14;
+const AND_K: u16 = 0x54;
+const SKIP: u16 = 0x05;
+const IF_EQUAL_K: u16 = 0x15;
+const IF_EQUAL_X: u16 = 0x1d;
+const IF_ABOVE_K: u16 = 0x25;
+const IF_ABOVE_X: u16 = 0x2d;
+const IF_AT_LEAST_K: u16 = 0x35;
+const IF_AT_LEAST_X: u16 = 0x3d;
+const RETURN: u16 = 0x06;
+const A_TO_X: u16 = 0x07;
+const X_TO_A: u16 = 0x87;
+
+/// The whole datagram comes in.
+const PASS: Instruction = op(RETURN, u32::MAX);
+
+const fn op(code: u16, k: u32) -> Instruction {
+    jump(code, 0, 0, k)
+}
+
+const fn jump(code: u16, jt: u8, jf: u8, k: u32) -> Instruction {
+    Instruction { code, jt, jf, k }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::radius::{code::Code, kind, packet::Packet};
+
+    /// What the kernel would do with a datagram whose lottery draws `random`: true if it comes in.
+    ///
+    /// Also holds the program to what the kernel demands: loads within the datagram, jumps forward.
+    fn comes_in(program: &[Instruction], payload: &[u8], random: u32) -> bool {
+        let datagram = [&[0xee; 8][..], payload].concat();
+        let load = |at: u32, octets: usize| -> u32 {
+            let at = usize::try_from(at).unwrap();
+            let octets = datagram.get(at..at + octets).expect("no load beyond the end");
+            octets.iter().fold(0, |value, octet| value << 8 | u32::from(*octet))
+        };
+        let (mut a, mut x, mut kept, mut at) = (0_u32, 0_u32, None, 0);
+        loop {
+            let Instruction { code, jt, jf, k } = program[at];
+            at += 1;
+            let mut branch = |holds| at += usize::from(if holds { jt } else { jf });
+            match code {
+                LOAD_LENGTH => a = u32::try_from(datagram.len()).unwrap(),
+                LOAD_OCTET => a = load(k, 1),
+                LOAD_TWO => a = load(k, 2),
+                LOAD_TWO_AT_X => a = load(x + k, 2),
+                LOAD_WORD => {
+                    assert_eq!(k, RANDOM);
+                    a = random;
+                }
+                RECALL => a = kept.expect("it was kept before"),
+                KEEP => kept = Some(a),
+                SET_X => x = k,
+                ADD_K => a = a.wrapping_add(k),
+                ADD_X => a = a.wrapping_add(x),
+                SUBTRACT_K => a = a.wrapping_sub(k),
+                AND_K => a &= k,
+                A_TO_X => x = a,
+                X_TO_A => a = x,
+                SKIP => at += usize::try_from(k).unwrap(),
+                IF_EQUAL_K => branch(a == k),
+                IF_EQUAL_X => branch(a == x),
+                IF_ABOVE_K => branch(a > k),
+                IF_ABOVE_X => branch(a > x),
+                IF_AT_LEAST_K => branch(a >= k),
+                IF_AT_LEAST_X => branch(a >= x),
+                RETURN => return k > 0,
+                other => panic!("no such instruction: {other:#x}"),
+            }
+        }
+    }
+
+    fn octets(code: u8, attributes: &[(u8, Vec<u8>)], padding: usize) -> Vec<u8> {
+        let mut octets = vec![code, 7, 0, 0];
+        octets.extend([0x5a; 16]);
+        for (kind, value) in attributes {
+            octets.extend([*kind, u8::try_from(value.len() + 2).unwrap()]);
+            octets.extend(value);
+        }
+        let length = u16::try_from(octets.len()).unwrap();
+        octets[2..4].copy_from_slice(&length.to_be_bytes());
+        // Padding that would be a State if it were looked at.
+        octets.extend([24, 3, 0].iter().cycle().take(padding));
+        octets
+    }
+
+    fn arb_attributes() -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
+        let kind = prop_oneof![8 => 1..24_u8, 8 => 25..=255_u8, 1 => Just(24_u8)];
+        proptest::collection::vec((kind, proptest::collection::vec(any::<u8>(), 0..30)), 0..60)
+    }
+
+    proptest! {
+        #[test]
+        fn a_packet_comes_in_for_sure_if_it_has_a_state_or_asks_for_the_status(
+            code in prop_oneof![Just(1_u8), Just(4), Just(12), any::<u8>()],
+            attributes in arb_attributes(),
+            padding in 0..40_usize,
+        ) {
+            let octets = octets(code, &attributes, padding);
+            let has_state = attributes.iter().take(ATTRIBUTES_WALKED).any(|(kind, _)| *kind == 24);
+            if let Ok(packet) = Packet::parse(&octets) {
+                prop_assert_eq!(packet.has(kind::STATE), attributes.iter().any(|(kind, _)| *kind == 24));
+                prop_assert_eq!(packet.code() == Code::STATUS_SERVER, code == 12);
+            }
+            prop_assert_eq!(comes_in(&program(0), &octets, 0), has_state || code == 12);
+            // Of the others those that win.
+            let half = program(0x8000);
+            prop_assert!(comes_in(&half, &octets, 0x7fff_ffff));
+            prop_assert_eq!(comes_in(&half, &octets, 0x8000_0000), has_state || code == 12);
+        }
+
+        #[test]
+        fn what_is_no_packet_by_its_lengths_is_left_to_the_server(
+            attributes in arb_attributes(),
+            code in Just(1_u8),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let whole = octets(code, &attributes, 0);
+            let cut = &whole[..cut.index(whole.len())];
+            prop_assert!(comes_in(&program(0), cut, u32::MAX), "its Length is longer than it is");
+        }
+
+        #[test]
+        fn any_noise_has_a_verdict(noise in proptest::collection::vec(any::<u8>(), 0..600), random in any::<u32>()) {
+            let is_sound = Packet::parse(&noise).is_ok();
+            let is_in = comes_in(&program(1), &noise, random);
+            prop_assert!(is_in || is_sound || noise.len() >= 20);
+        }
+    }
+
+    #[test]
+    fn broken_attributes_are_left_to_the_server() {
+        for tail in [&[1][..], &[1, 0], &[1, 1], &[1, 4, 0], &[1, 255, 0, 0], &[24, 0]] {
+            let mut broken = octets(1, &[(4, vec![0; 4])], 0);
+            broken.extend(tail);
+            let length = u16::try_from(broken.len()).unwrap();
+            broken[2..4].copy_from_slice(&length.to_be_bytes());
+            assert!(Packet::parse(&broken).is_err());
+            assert!(comes_in(&program(0), &broken, u32::MAX), "{tail:?}");
+        }
+    }
+
+    #[test]
+    fn the_program_is_as_short_as_the_kernel_wants_it() {
+        let program = program(1);
+        assert!(program.len() < 4_096, "BPF_MAXINSNS");
+        assert_eq!(program.last(), Some(&op(RETURN, 0)), "the kernel wants to see it return");
+        assert_eq!(program.len(), PROLOGUE + STEP * ATTRIBUTES_WALKED + 9);
+    }
+}

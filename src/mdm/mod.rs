@@ -20,6 +20,7 @@ mod intune;
 mod inventory;
 mod line;
 pub mod live;
+mod pace;
 pub mod settings;
 mod sync;
 mod tend;

@@ -35,6 +35,7 @@ use super::{
         BATCH_PARTS_MAX, Single, bare_record,
         client::{Client, Errand},
     },
+    pace::Pace,
     settings::{Api, Intune},
 };
 
@@ -51,6 +52,9 @@ const TRIES: u32 = 5;
 /// The broad question about devices that are not compliant is answered with 503 more often than this.
 /// Source: Microsoft, "Integrate network access control with Intune".
 const BROAD_INTERVAL: Duration = Duration::from_secs(4 * 3600);
+
+/// Records that are put in before requests on the same core may come in between.
+const RECORDS_AT_ONCE: u32 = 8;
 
 /// The background work of one server.
 #[derive(Debug)]
@@ -198,8 +202,10 @@ impl Sync {
                 return Err(Complaint::new(Failure::Unreachable, sentence));
             }
             rows = rows.saturating_add(page.records.len());
+            let mut pace = Pace::every(RECORDS_AT_ONCE);
             for record in page.records {
                 self.client.intake().keep(record, Told::AllButEthernet);
+                pace.step();
             }
             next = page.next;
             tokio::task::yield_now().await;
@@ -256,12 +262,16 @@ impl Sync {
     /// Whom to ask, those that checked in last first.
     fn devices_to_ask(&self) -> Vec<IntuneId> {
         let began = Mono::from_nanos(self.list_began.load(Relaxed));
-        let mut found = Vec::new();
-        self.client.intake().directory().for_each(|record| {
-            if record.origin != Origin::Held && (!record.ethernet_told || record.answered_at < began) {
-                found.push((record.details.last_check_in, record.intune_id));
+        let directory = self.client.intake().directory();
+        let (mut found, mut pace) = (Vec::new(), Pace::every(1));
+        for part in 0..directory.parts() {
+            for record in directory.part(part) {
+                if record.origin != Origin::Held && (!record.ethernet_told || record.answered_at < began) {
+                    found.push((record.details.last_check_in, record.intune_id));
+                }
             }
-        });
+            pace.step();
+        }
         found.sort_unstable_by(|one, other| other.cmp(one));
         found.into_iter().map(|(_, id)| id).collect()
     }

@@ -17,6 +17,7 @@ use crate::{clock::Wall, limits};
 
 use super::{
     chance,
+    pace::Pace,
     settings::{Intune, Pem, Trust},
 };
 
@@ -152,12 +153,14 @@ impl Transport {
             ..Reply::default()
         };
         reply.retry_after = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value, reply.date));
+        let mut pace = Pace::every(1);
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
             // Counted after decompression: a small answer must not unfold into a large one.
             if reply.body.len() + chunk.len() > octets_max {
                 return Err(Broken::TooLarge);
             }
             reply.body.extend_from_slice(&chunk);
+            pace.step();
         }
         Ok(reply)
     }

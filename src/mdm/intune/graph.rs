@@ -19,9 +19,10 @@ use super::{
     super::{
         cloud,
         explain::{self, Complaint},
+        pace::Pace,
         transport::Reply,
     },
-    wire::{Batch, BatchPart, Envelope, FACTS, Page, Row},
+    wire::{Batch, BatchPart, Envelope, FACTS, Page, ROWS_AT_ONCE, Row},
 };
 
 /// How Graph is called in sentences.
@@ -172,7 +173,12 @@ pub(super) fn judge_page(reply: &Reply, base: &Url, asked: Asked) -> Result<List
         }
     };
     let rows = page.value.0;
-    let records: Vec<_> = rows.iter().filter_map(|row| row.record(asked.at, asked.origin)).collect();
+    let mut pace = Pace::every(ROWS_AT_ONCE);
+    let mut record = |row: &Row<'_>| {
+        pace.step();
+        row.record(asked.at, asked.origin)
+    };
+    let records: Vec<_> = rows.iter().filter_map(&mut record).collect();
     Ok(ListPage { broken_rows: rows.len() - records.len(), records, next })
 }
 

@@ -20,7 +20,10 @@ use crate::{
     limits,
 };
 
-use super::super::explain::GraphError;
+use super::super::{explain::GraphError, pace::Pace};
+
+/// Rows that are read before requests on the same core may come in between.
+pub(super) const ROWS_AT_ONCE: u32 = 16;
 
 /// What is asked of every device, in lists too. `ethernetMacAddress` is asked in single GETs only: lists never fill it.
 /// Source: Microsoft Graph v1.0, managedDevice.
@@ -143,12 +146,13 @@ impl<'de> Visitor<'de> for RowsVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        let mut rows = Vec::new();
+        let (mut rows, mut pace) = (Vec::new(), Pace::every(ROWS_AT_ONCE));
         while let Some(row) = items.next_element()? {
             if rows.len() >= limits::LIST_ROWS_MAX {
                 return Err(serde::de::Error::custom("more devices than a page may have"));
             }
             rows.push(row);
+            pace.step();
         }
         Ok(Rows(rows))
     }

@@ -4,7 +4,17 @@
 
 #![allow(dead_code, reason = "each bench uses its part")]
 
-use std::{fs, process::Command, time::Duration};
+use std::{
+    collections::HashSet,
+    fs,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
 
 /// Memory that is resident at this moment, in octets.
 pub(crate) fn resident_octets() -> u64 {
@@ -26,6 +36,12 @@ pub(crate) fn cpu_time(thread_prefixes: &[&str]) -> Duration {
     Duration::from_nanos(nanos)
 }
 
+/// CPU time that the calling thread has used so far.
+pub(crate) fn own_cpu_time() -> Duration {
+    let told = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(told.split_whitespace().next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+}
+
 fn threads(prefix: &str) -> impl Iterator<Item = String> + '_ {
     let entries = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let folders = entries.map(|entry| entry.path().display().to_string());
@@ -36,9 +52,89 @@ fn threads(prefix: &str) -> impl Iterator<Item = String> + '_ {
 /// Binds all threads of this name prefix to one core, so that server and load don't push each other around. False if it
 /// can't be done; the numbers are then noisier.
 pub(crate) fn pin_to_core(thread_prefix: &str, core: u32) -> bool {
-    threads(thread_prefix).all(|folder| {
-        let Some((_, thread)) = folder.rsplit_once('/') else { return false };
-        let asked = Command::new("taskset").args(["-p", "-c", &core.to_string(), thread]).output();
-        asked.is_ok_and(|done| done.status.success())
-    })
+    threads(thread_prefix).all(|folder| is_done("taskset", &["-p", "-c", &core.to_string(), number(&folder)]))
+}
+
+/// Binds the threads of this name prefix that were not bound before to these cores, in turn. `bound` remembers them.
+pub(crate) fn pin_new_to_cores(thread_prefix: &str, cores: &[u32], bound: &mut HashSet<String>) -> bool {
+    let mut fresh: Vec<String> = threads(thread_prefix).filter(|folder| bound.insert(folder.clone())).collect();
+    fresh.sort();
+    let mut pairs = fresh.iter().zip(cores.iter().cycle());
+    pairs.all(|(folder, core)| is_done("taskset", &["-p", "-c", &core.to_string(), number(folder)]))
+}
+
+/// Gives all threads of this name prefix the lowest priority.
+pub(crate) fn make_idle(thread_prefix: &str) -> bool {
+    threads(thread_prefix).all(|folder| is_done("renice", &["-n", "19", "-p", number(&folder)]))
+}
+
+/// Binds the calling thread, and those that it starts from now on, to one core.
+pub(crate) fn pin_own_thread(core: u32) -> bool {
+    own_thread().is_some_and(|own| is_done("taskset", &["-p", "-c", &core.to_string(), &own]))
+}
+
+/// Lets the calling thread, and those that it starts from now on, run before all others: the time that a generator waits
+/// for a core is no time of the server's. Needs the right to do so (root).
+pub(crate) fn make_own_thread_real_time() -> bool {
+    own_thread().is_some_and(|own| is_done("chrt", &["-f", "-p", "10", &own]))
+}
+
+/// Keeps cores from falling asleep: a thread for each that runs only where nobody else wants to.
+///
+/// A virtual machine gives an idle core back to its host and gets it again when the host thinks fit. That is no time of the
+/// server's either, and far more than what it needs for an answer.
+pub(crate) struct Awake {
+    ends: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Awake {
+    /// `None` if threads can't be told to run after all others.
+    pub(crate) fn keep(cores: &[u32]) -> Option<Self> {
+        let ends = Arc::<AtomicBool>::default();
+        let mut awake = Self { ends, threads: Vec::new() };
+        for core in cores {
+            let (core, ends, (told, ready)) = (*core, Arc::clone(&awake.ends), std::sync::mpsc::channel());
+            awake.threads.push(std::thread::spawn(move || {
+                let own = own_thread().unwrap_or_default();
+                let ready = pin_own_thread(core) && is_done("chrt", &["-i", "-p", "0", &own]);
+                if told.send(ready).is_ok() && ready {
+                    while !ends.load(Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                }
+            }));
+            if ready.recv() != Ok(true) {
+                return None;
+            }
+        }
+        Some(awake)
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        self.ends.store(true, Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Takes that back.
+pub(crate) fn make_own_thread_usual() -> bool {
+    own_thread().is_some_and(|own| is_done("chrt", &["-o", "-p", "0", &own]))
+}
+
+fn own_thread() -> Option<String> {
+    let folder = fs::read_link("/proc/thread-self").ok()?;
+    Some(folder.file_name()?.to_str()?.to_owned())
+}
+
+fn number(folder: &str) -> &str {
+    folder.rsplit_once('/').map_or("", |(_, thread)| thread)
+}
+
+fn is_done(command: &str, arguments: &[&str]) -> bool {
+    Command::new(command).args(arguments).output().is_ok_and(|done| done.status.success())
 }

@@ -3,7 +3,13 @@
 //! Owns the generator. It sends and receives with the server's own batches, signs before a round and checks after it, so that
 //! it is not the slower side even of an echo; `radmit::bench` does both on the way, as a switch has to.
 
-use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use radmit::{
     clock::{self, Mono},
@@ -75,6 +81,8 @@ impl Measured {
 /// Makes the load.
 pub(crate) struct Generator {
     sockets: Vec<Arc<Socket>>,
+    /// Where requests come from, in turn.
+    sources: Vec<IpAddr>,
     secret: Secret,
     /// By socket, variant and Identifier.
     requests: Vec<Vec<u8>>,
@@ -110,10 +118,20 @@ impl Generator {
     /// # Errors
     /// What the system says about sockets.
     pub(crate) fn new(window: usize, devices: u64) -> io::Result<Self> {
+        Self::with_sources(window, devices, &[Ipv4Addr::LOCALHOST])
+    }
+
+    /// The same from many addresses of the loopback network, in turn.
+    ///
+    /// # Errors
+    /// What the system says about sockets.
+    pub(crate) fn with_sources(window: usize, devices: u64, sources: &[Ipv4Addr]) -> io::Result<Self> {
         let mut sockets = Vec::new();
         for number in 0..SOCKETS {
             let place = u16::try_from(number).expect("there are few");
-            let address = ([127, 0, 0, 1], 0).into();
+            // A socket of the wildcard may send from any address of the machine, which all of 127.0.0.0/8 are.
+            let address = if sources.len() > 1 { Ipv4Addr::UNSPECIFIED } else { sources[0] };
+            let address = (address, 0).into();
             let group = bind_group(place, Port::Auth, address, 1, limits::SOCKET_RECEIVE_OCTETS)?;
             sockets.extend(group.sockets.into_iter().map(Arc::new));
         }
@@ -128,6 +146,7 @@ impl Generator {
             .collect();
         Ok(Self {
             sockets,
+            sources: sources.iter().map(|source| IpAddr::V4(*source)).collect(),
             secret,
             requests,
             slots: vec![Slot::default(); SOCKETS * IDENTIFIERS],
@@ -187,7 +206,6 @@ impl Generator {
 
     fn fill(&mut self, socket: usize, server: SocketAddr, now: Mono) {
         let listener = u16::try_from(socket).expect("there are few");
-        let to = Peer { address: server, route: Route { listener, local: None, interface: 0 } };
         for _ in self.in_flight[socket]..self.window {
             let place = self.next[socket];
             let slot = &mut self.slots[socket * IDENTIFIERS + place % IDENTIFIERS];
@@ -196,6 +214,8 @@ impl Generator {
             }
             let number = socket * VARIANTS * IDENTIFIERS + place;
             *slot = Slot(Some((number, now)));
+            let local = Some(self.sources[number % self.sources.len()]);
+            let to = Peer { address: server, route: Route { listener, local, interface: 0 } };
             self.out.send(&to, &self.requests[number]);
             self.next[socket] = (place + 1) % (VARIANTS * IDENTIFIERS);
             self.in_flight[socket] += 1;

@@ -5,9 +5,10 @@
 #![allow(dead_code, reason = "each bench uses its part")]
 
 use std::{
+    net::Ipv4Addr,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -33,6 +34,7 @@ use radmit::{
     },
     limits,
     metrics::{
+        cell::Counter,
         engine::{ClientCells, ShardCells},
         mdm::ServerCells,
     },
@@ -64,12 +66,16 @@ pub(crate) struct Server {
 
 /// Counts questions and answers none: with fresh records there are none.
 #[derive(Debug, Default)]
-pub(crate) struct Asked(AtomicU64);
+pub(crate) struct Asked {
+    count: AtomicU64,
+    /// Whether they are taken all the same, so that their requests are parked until their deadlines.
+    parks: AtomicBool,
+}
 
 impl Questions for Asked {
     fn ask(&self, _: Question) -> Result<(), Failure> {
-        self.0.fetch_add(1, Relaxed);
-        Err(Failure::Unreachable)
+        self.count.fetch_add(1, Relaxed);
+        if self.parks.load(Relaxed) { Ok(()) } else { Err(Failure::Unreachable) }
     }
 }
 
@@ -108,15 +114,53 @@ impl Server {
         })
     }
 
+    /// From now on whoever is not known is asked for, and never answered.
+    pub(crate) fn park_strangers(&self) {
+        self.asked.parks.store(true, Relaxed);
+        self.reload();
+    }
+
+    /// Compiles the policy and puts everything together anew, as a reload does.
+    pub(crate) fn reload(&self) {
+        let old = self.shared.load();
+        let directory = old.servers.first().map(|server| Arc::clone(&server.directory)).expect("there is one");
+        let clients = u32::try_from(old.clients.list().len()).expect("there are not so many");
+        let mut new = snapshot(directory, clients, self.cells.len());
+        new.servers.iter_mut().for_each(|server| server.ages.mac_can_be_asked = self.asked.parks.load(Relaxed));
+        self.shared.store(Arc::new(new));
+    }
+
     /// How many requests were decided by a rule. A reply from the store of replies is none.
     pub(crate) fn decided(&self) -> u64 {
         let snapshot = self.shared.load();
         snapshot.hits.total(&snapshot.policy)
     }
 
+    /// How many clients sent something.
+    pub(crate) fn clients_seen(&self) -> usize {
+        let seen = |client: &&Client| client.cells.iter().any(|cells| cells.requests.iter().any(|of| of.value() > 0));
+        self.shared.load().clients.list().iter().map(AsRef::as_ref).filter(seen).count()
+    }
+
+    /// How many requests the engine dropped, whatever the reason.
+    pub(crate) fn dropped(&self) -> u64 {
+        let of_clients = self
+            .shared
+            .load()
+            .clients
+            .list()
+            .iter()
+            .flat_map(|client| client.cells.iter())
+            .flat_map(|cells| cells.drops.iter())
+            .map(Counter::value)
+            .sum::<u64>();
+        let strangers = self.cells.iter().flat_map(|cells| cells.strangers.drops.iter()).map(Counter::value);
+        of_clients + strangers.sum::<u64>()
+    }
+
     /// How many questions were asked, and how many events were lost: both must be none.
     pub(crate) fn asked_and_lost(&self) -> (u64, u64) {
-        (self.asked.0.load(Relaxed), self.cells.iter().map(|cells| cells.events_lost.value()).sum())
+        (self.asked.count.load(Relaxed), self.cells.iter().map(|cells| cells.events_lost.value()).sum())
     }
 }
 
@@ -165,9 +209,14 @@ fn policy() -> Policy {
     policy.unwrap_or_else(|| panic!("{:?}", problems.sorted()))
 }
 
-fn client(number: u32, policy: &Policy, shards: usize) -> (Client, Vec<Network>) {
+/// The only address of a client, but the first: that one has the rest of the loopback network.
+pub(crate) fn address(number: u32) -> Ipv4Addr {
     let [_, a, b, c] = number.to_be_bytes();
-    let network = if number == 0 { "127.0.0.0/8".to_owned() } else { format!("10.{a}.{b}.{c}/32") };
+    Ipv4Addr::new(127, 64 + a, b, c)
+}
+
+fn client(number: u32, policy: &Policy, shards: usize) -> (Client, Vec<Network>) {
+    let network = if number == 0 { "127.0.0.0/8".to_owned() } else { format!("{}/32", address(number)) };
     let client = Client {
         index: number,
         name: format!("switch-{number}").into(),

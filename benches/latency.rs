@@ -1,0 +1,169 @@
+//! How long fresh answers take at half of what the server bears: by itself, and with everything at once behind it.
+//!
+//! `cargo bench --bench latency -- --rounds 5 --seconds 4`
+//!
+//! Capacity is measured first, in a closed loop. At half of it each round measures twice: `quiet`, and `busy`, in which lists
+//! of 100,000 devices come in one after the other, the configuration is put together anew every second, and 1,000 requests
+//! for devices that nobody knows are parked until their deadline of 3 s. Latency begins when a request was due.
+//!
+//! Who has which core, and why, is as in `sync`: core 0 has radmit with all that works behind the shard; core 1 has the
+//! simulated cloud at the lowest priority, and the generator at real-time priority. Both cores are kept awake.
+
+#[path = "support/cloud.rs"]
+mod cloud;
+#[path = "support/nas.rs"]
+mod nas;
+#[path = "support/process.rs"]
+mod process;
+#[path = "support/server.rs"]
+mod server;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use cloud::Cloud;
+use radmit::{
+    audit::log::NoLog,
+    bench::{self, Answers, Devices, Pace, Plan, Report},
+    clock,
+    device::{
+        directory::{Capacity, Directory},
+        identifier::MacAddress,
+        question::Medium,
+    },
+    metrics::mdm::ServerCells,
+    udp::{Settings, Udp},
+};
+use server::Server;
+
+const OURS: u32 = 0;
+const OTHERS: u32 = 1;
+/// Requests that wait for their deadline at any moment, and that deadline.
+const PARKED: f64 = 1_000.0;
+const DEADLINE: Duration = Duration::from_secs(3);
+/// How long the first list may take.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+fn main() {
+    let devices: u64 = option("--devices", 100_000);
+    let rounds: usize = option("--rounds", 5);
+    let duration = Duration::from_secs(option("--seconds", 4));
+    let cloud = Cloud::start(devices, "1");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let directory = Arc::new(Directory::new(Capacity::default()));
+    let metrics = Arc::<ServerCells>::default();
+    let sync = |every: Duration| cloud::start(&cloud, &directory, &metrics, every, runtime.handle());
+    let first = sync(Duration::from_secs(4 * 3600));
+    let deadline = clock::now().mono.plus(PATIENCE);
+    while !directory.is_complete(Some(Medium::Wireless)) {
+        assert!(clock::now().mono < deadline, "the first list did not come");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    runtime.block_on(first.shutdown(Duration::from_secs(1)));
+    let mut macs = Vec::new();
+    directory.for_each(|record| macs.extend(record.wifi_mac));
+    let known = Devices::Listed(macs.into());
+
+    let server = Server::new(Arc::clone(&directory), 1, 1);
+    server.park_strangers();
+    let auth_listen = vec![(Ipv4Addr::LOCALHOST, 0).into()];
+    let settings = Settings { auth_listen, acct_listen: Vec::new(), shards: 1, ..Settings::default() };
+    let udp = Udp::bind(&settings).expect("loopback has free ports");
+    let running = udp.run(vec![Box::new(server.engine(0, Box::new(NoLog)))]).expect("there is one machine");
+    let address = running.listeners()[0].address;
+    let awake = process::Awake::keep(&[OURS, OTHERS]);
+    let placed = process::pin_to_core("radmit-", OURS) && process::pin_to_core("tokio", OURS);
+    let placed = placed && process::pin_own_thread(OTHERS);
+    let capacity = load(address, &known, Pace::Window(512), duration).answered_per_second();
+    let urgent = process::make_own_thread_real_time();
+    println!("{} devices, {rounds} rounds of {duration:?}, capacity {capacity:.0} a second", directory.len());
+    println!("threads have their cores: {placed}; generator first: {urgent}; awake: {}", awake.is_some());
+    println!(
+        "{:<6} {:>9} {:>6} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        "", "answered", "lost", "lists", "p50", "p99", "p99.9", "max"
+    );
+    let half = Pace::Steady(capacity / 2.0);
+    load(address, &known, half, Duration::from_secs(1));
+    let mut ratios = Vec::new();
+    for _ in 0..rounds {
+        let quiet = load(address, &known, half, duration);
+        print("quiet", &quiet, 0);
+        let before = metrics.syncs_completed.value();
+        let worker = sync(Duration::from_millis(1));
+        let (busy, parked) = beside(&server, address, || load(address, &known, half, duration));
+        runtime.block_on(worker.shutdown(Duration::from_secs(1)));
+        print("busy", &busy, metrics.syncs_completed.value() - before);
+        assert!(quiet.is_sound() && busy.is_sound() && parked.is_sound(), "no answer was wrong");
+        let at = |report: &Report| report.tally.latency_of_all().percentile(0.99).as_secs_f64();
+        ratios.push(at(&busy) / at(&quiet));
+    }
+    ratios.sort_by(f64::total_cmp);
+    let median = ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN);
+    println!("p99 busy / p99 quiet: median {median:.2}, {ratios:.2?}");
+    running.stop(clock::now().mono.plus(DEADLINE));
+    assert_eq!(running.join(), 0, "no shard ended by a bug");
+}
+
+/// Measures while requests are parked and the configuration is put together anew.
+fn beside(server: &Server, address: SocketAddr, measure: impl FnOnce() -> Report) -> (Report, Report) {
+    let ends = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let parking = scope.spawn(|| {
+            let strangers = Devices::Counted { first: MacAddress::new([0x5c, 0, 0, 0, 0, 0]), count: 1_000_000 };
+            let pace = Pace::Steady(PARKED / DEADLINE.as_secs_f64());
+            let plan = Plan { timeout: DEADLINE * 2, sockets: 64, ..plan(address, &strangers, pace, DEADLINE * 3) };
+            bench::run(&Plan { stop: Arc::default(), ..plan }, &mut |_| {}).expect("the plan can be carried out")
+        });
+        scope.spawn(|| {
+            let _ = process::make_own_thread_usual() && process::pin_own_thread(OURS);
+            while !ends.load(Relaxed) {
+                server.reload();
+                std::thread::park_timeout(Duration::from_secs(1));
+            }
+        });
+        // Until as many are parked as will be.
+        std::thread::park_timeout(DEADLINE);
+        let report = measure();
+        ends.store(true, Relaxed);
+        (report, parking.join().expect("nobody panics"))
+    })
+}
+
+fn load(address: SocketAddr, devices: &Devices, pace: Pace, duration: Duration) -> Report {
+    bench::run(&plan(address, devices, pace, duration), &mut |_| {}).expect("the plan can be carried out")
+}
+
+fn plan(address: SocketAddr, devices: &Devices, pace: Pace, duration: Duration) -> Plan {
+    let timeout = Duration::from_secs(1);
+    Plan {
+        pace,
+        duration,
+        timeout,
+        sockets: Plan::sockets_for(pace, timeout, 0),
+        devices: devices.clone(),
+        answers: Answers::Signed,
+        ..Plan::new(address, Arc::new(nas::secret()))
+    }
+}
+
+fn print(name: &str, report: &Report, lists: u64) {
+    let all = report.tally.latency_of_all();
+    let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| all.percentile(share).as_micros());
+    let (answered, lost, max) = (report.tally.answered(), report.tally.lost.total(), all.max().as_micros());
+    println!("{name:<6} {answered:>9} {lost:>6} {lists:>8} {p50:>8} {p99:>8} {p999:>8} {max:>8}");
+}
+
+/// The value behind this option, or its default. `cargo bench` adds options of its own, which are passed over.
+fn option<T: FromStr>(name: &str, default: T) -> T {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name);
+    let value = arguments.nth(1);
+    value.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} {text}: that is no such number")))
+}

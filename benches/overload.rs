@@ -1,0 +1,169 @@
+//! Three times the load that the server bears: how much of it is still answered, what becomes of the rest, and after.
+//!
+//! `cargo bench --bench overload -- --rounds 3 --seconds 3 --times 3`
+//!
+//! Capacity is measured in a closed loop, with a window that keeps batches full. Then requests come at a steady rate of
+//! so many times that, whatever the server answers; beside them 200 a second tell how the server looks from outside, a
+//! second before, during, and after. Each lost request must be accounted for by what the server and the kernel counted.
+//!
+//! The server has core 0, and shares it with a thread that does nothing: the generator has one core, and could not offer
+//! three times of what a whole one bears. What it could not send is told, and does not count as offered.
+
+#[path = "support/fleet.rs"]
+mod fleet;
+#[path = "support/nas.rs"]
+mod nas;
+#[path = "support/process.rs"]
+mod process;
+#[path = "support/server.rs"]
+mod server;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    str::FromStr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use radmit::{
+    audit::log::NoLog,
+    bench::{self, Answers, Devices, Loss, Pace, Plan, Report},
+    clock,
+    radius::{kind, packet::Packet},
+    udp::{Settings, Udp},
+};
+use server::Server;
+
+const DEVICES: u64 = 100_000;
+const SERVER: u32 = 0;
+const GENERATOR: u32 = 1;
+/// Of the requests that tell how the server looks from outside.
+const PROBES_PER_SECOND: f64 = 200.0;
+/// Seconds before and after the overload.
+const BEFORE: Duration = Duration::from_secs(1);
+const AFTER: Duration = Duration::from_secs(2);
+/// After this a request counts as lost: less than a switch waits.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+fn main() {
+    let rounds: usize = option("--rounds", 3);
+    let seconds: u64 = option("--seconds", 3);
+    let times: f64 = option("--times", 3.0);
+    let duration = Duration::from_secs(seconds);
+    let server = Server::new(Arc::new(fleet::directory(DEVICES, clock::now())), 1, 1);
+    let auth_listen = vec![(Ipv4Addr::LOCALHOST, 0).into()];
+    let settings = Settings { auth_listen, acct_listen: Vec::new(), shards: 1, ..Settings::default() };
+    let udp = Udp::bind(&settings).expect("loopback has free ports");
+    println!("receive buffer: {} KiB", udp.receive_octets() / 1024);
+    let running = udp.run(vec![Box::new(server.engine(0, Box::new(NoLog)))]).expect("there is one machine");
+    let address = running.listeners()[0].address;
+    let placed = process::pin_to_core("radmit-", SERVER);
+    let idler = Idler::start();
+    let placed = placed && process::pin_own_thread(GENERATOR);
+    println!("{rounds} rounds, overload for {seconds} s; threads have their cores: {placed}");
+    println!(
+        "{:<6} {:>10} {:>8} {:>9} {:>8} {:>10} {:>10} {:>10} {:>10} {:>12}",
+        "round", "capacity", "offered", "goodput", "of it", "lost", "by kernel", "by radmit", "unsent", "recovered"
+    );
+    for round in 0..rounds {
+        let capacity = load(address, Pace::Window(1_024), duration).answered_per_second();
+        let drops = || (running.kernel_drops().total(), server.dropped());
+        let before = drops();
+        let (probes, report) = std::thread::scope(|scope| {
+            let probes = scope.spawn(|| load(address, Pace::Steady(PROBES_PER_SECOND), BEFORE + duration + AFTER));
+            std::thread::park_timeout(BEFORE);
+            let report = load(address, Pace::Steady(capacity * times), duration);
+            (probes.join().expect("nobody panics"), report)
+        });
+        let after = drops();
+        let tally = &report.tally;
+        let unsent = [Loss::GeneratorLate, Loss::NoIdentifier, Loss::SendFailed].map(|cause| tally.lost.of(cause));
+        let lost = tally.lost.of(Loss::NoAnswer);
+        let goodput = report.answered_per_second();
+        let (by_kernel, by_radmit) = (after.0 - before.0, after.1 - before.1);
+        // The second in which the overload ended, and the first whole one after it.
+        let first_after = usize::try_from((BEFORE + duration).as_secs()).expect("it is short") + 1;
+        let recovered = probes.rows.get(first_after).is_some_and(|row| row.lost == 0 && row.p99 < PATIENCE / 50);
+        println!(
+            "{round:<6} {capacity:>10.0} {:>8.2} {goodput:>9.0} {:>8.2} {lost:>10} {by_kernel:>10} {by_radmit:>10} \
+             {:>10} {recovered:>12}",
+            per_second(&report, tally.sent) / capacity,
+            goodput / capacity,
+            unsent.iter().sum::<u64>(),
+        );
+        for row in &probes.rows {
+            println!(
+                "       second {}: {} answered, {} lost, p50 {:?}, p99 {:?}",
+                row.second, row.answered, row.lost, row.p50, row.p99
+            );
+        }
+        assert!(report.is_sound() && probes.is_sound(), "no answer was wrong");
+        // Late answers came after the patience and were not dropped; the probes lose some too.
+        let explained = by_kernel + by_radmit + tally.late;
+        assert!(explained * 100 >= lost * 99, "{lost} requests were lost, and only {explained} of them were counted");
+    }
+    drop(idler);
+    running.stop(clock::now().mono);
+    assert_eq!(running.join(), 0, "no shard ended by a bug");
+    assert_eq!(server.asked_and_lost(), (0, 0));
+}
+
+fn load(address: SocketAddr, pace: Pace, duration: Duration) -> Report {
+    let plan = Plan {
+        pace,
+        duration,
+        timeout: PATIENCE,
+        sockets: Plan::sockets_for(pace, PATIENCE, 0),
+        devices: Devices::Counted { first: nas::mac(0), count: DEVICES },
+        answers: Answers::Checked(is_accepted),
+        ..Plan::new(address, Arc::new(nas::secret()))
+    };
+    bench::run(&plan, &mut |_| {}).expect("the plan can be carried out")
+}
+
+/// Into VLAN 20.
+fn is_accepted(reply: &Packet<'_>) -> bool {
+    reply.first(kind::TUNNEL_PRIVATE_GROUP_ID) == Some(b"20")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^52")]
+fn per_second(report: &Report, count: u64) -> f64 {
+    count as f64 / report.elapsed.as_secs_f64()
+}
+
+/// A thread that takes half of the server's core.
+struct Idler(Arc<AtomicBool>);
+
+impl Idler {
+    fn start() -> Self {
+        let (ends, ready) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (of_thread, told) = (Arc::clone(&ends), Arc::clone(&ready));
+        std::thread::spawn(move || {
+            let _ = process::pin_own_thread(SERVER);
+            told.store(true, Relaxed);
+            while !of_thread.load(Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        while !ready.load(Relaxed) {
+            std::thread::yield_now();
+        }
+        Self(ends)
+    }
+}
+
+impl Drop for Idler {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
+
+/// The value behind this option, or its default. `cargo bench` adds options of its own, which are passed over.
+fn option<T: FromStr>(name: &str, default: T) -> T {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name);
+    let value = arguments.nth(1);
+    value.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} {text}: that is no such number")))
+}

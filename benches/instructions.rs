@@ -45,12 +45,13 @@ use server::Server;
 /// A stage: its name in `budgets.toml`, and what runs it so many times.
 type Stage = (&'static str, fn(u64));
 
-const STAGES: [Stage; 14] = [
+const STAGES: [Stage; 15] = [
     ("codec-parse", codec_parse),
     ("codec-verify", codec_verify),
     ("codec-write-and-sign", codec_write_and_sign),
     ("codec-whole", codec_whole),
     ("directory-judge-mac", directory_judge_mac),
+    ("directory-judge-stranger", directory_judge_stranger),
     ("stage-admit", phases::admit_all),
     ("stage-authenticate", phases::authenticate_all),
     ("stage-lookup", phases::look_up_all),
@@ -192,6 +193,17 @@ fn directory_judge_mac(calls: u64) {
     measured(calls, &mut |_| {
         let key = Key::Mac(nas::mac(chance.below(1_000)));
         black_box(directory.judge(now, &key, None, &ages));
+    });
+}
+
+/// A MAC that no device of the fleet has: printers and whatever else nobody manages.
+fn directory_judge_stranger(calls: u64) {
+    let (now, ages) = (clock::now(), Ages::default());
+    let directory = fleet::directory(1_000, now);
+    let mut number = 1_000;
+    measured(calls, &mut |_| {
+        number += 1;
+        black_box(directory.judge(now, &Key::Mac(nas::mac(number)), None, &ages));
     });
 }
 

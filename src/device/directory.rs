@@ -8,8 +8,6 @@ use std::sync::{
     atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
-use moka::sync::Cache;
-
 use crate::{
     clock::{Mono, Now},
     limits,
@@ -24,6 +22,7 @@ use super::{
     question::{Key, Medium},
     rare_text::RareText,
     record::{DeviceRecord, Origin},
+    seldom::Seldom,
 };
 
 pub use super::{ages::Ages, fleet::Match, join::Told};
@@ -81,7 +80,8 @@ impl Inserted {
 pub struct Capacity {
     /// Devices; over it a new one is not added, and counted.
     pub devices: usize,
-    /// Negative answers, and links of MAC addresses that only the compliance retrieval service knows: so many of each.
+    /// Negative answers about MAC addresses, those about device ids, and links of MAC addresses that only the compliance
+    /// retrieval service knows: so many of each.
     pub outside: usize,
 }
 
@@ -96,8 +96,9 @@ pub struct Directory {
     capacity: Capacity,
     fleet: Fleet,
     /// Apart from the links: a flood of strangers must not push devices out.
-    denied: Cache<Key, Denial>,
-    links: Cache<MacAddress, Link>,
+    denied_macs: Seldom<Key, Denial>,
+    denied_ids: Seldom<Key, Denial>,
+    links: Seldom<MacAddress, Link>,
     used: Marks,
     devices: AtomicUsize,
     refused: AtomicU64,
@@ -130,8 +131,9 @@ impl Directory {
         Self {
             capacity,
             fleet: Fleet::new(capacity.devices),
-            denied: Cache::new(outside),
-            links: Cache::new(outside),
+            denied_macs: Seldom::new(outside),
+            denied_ids: Seldom::new(outside),
+            links: Seldom::new(outside),
             used: Marks::new(capacity.devices),
             devices: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
@@ -260,7 +262,7 @@ impl Directory {
     }
 
     fn judge_outside(&self, now: Now, key: &Key, ages: &Ages) -> Knowledge {
-        match self.denied.get(key) {
+        match self.denied(key).get(key) {
             Some(denial) if now.mono.since(denial.at) < ages.negative_max_age => {
                 if denial.ambiguous {
                     Knowledge::Ambiguous
@@ -269,6 +271,13 @@ impl Directory {
                 }
             }
             _ => Knowledge::Unknown,
+        }
+    }
+
+    fn denied(&self, key: &Key) -> &Seldom<Key, Denial> {
+        match key {
+            Key::Mac(_) => &self.denied_macs,
+            Key::Device(_) => &self.denied_ids,
         }
     }
 
@@ -322,19 +331,19 @@ impl Directory {
         if let Key::Mac(mac) = key {
             self.links.invalidate(&mac);
         }
-        self.denied.insert(key, Denial { at, ambiguous: false });
+        self.denied(&key).insert(key, Denial { at, ambiguous: false });
     }
 
     /// Remembers that several devices fit. `at`: when it was asked.
     pub fn doubt(&self, key: Key, at: Mono) {
-        self.denied.insert(key, Denial { at, ambiguous: true });
+        self.denied(&key).insert(key, Denial { at, ambiguous: true });
     }
 
     /// Remembers that the compliance retrieval service knows `mac` as an address of `device`.
     pub fn link(&self, mac: MacAddress, device: IntuneId, at: Mono) {
         if !mac.is_unusable() {
             self.links.insert(mac, Link { device, at });
-            self.denied.invalidate(&Key::Mac(mac));
+            self.denied_macs.invalidate(&Key::Mac(mac));
         }
     }
 
@@ -409,7 +418,7 @@ impl Directory {
 
     /// Calls `with` for every link that [`Self::link`] made.
     pub fn for_each_link(&self, mut with: impl FnMut(MacAddress, IntuneId, Mono)) {
-        for (mac, link) in &self.links {
+        for (mac, link) in self.links.cache() {
             with(*mac, link.device, link.at);
         }
     }
@@ -437,7 +446,8 @@ impl Directory {
     /// How many negative answers and links are kept, about; for the metrics page.
     #[must_use]
     pub fn outside_len(&self) -> u64 {
-        self.denied.entry_count() + self.links.entry_count()
+        let denied = self.denied_macs.cache().entry_count() + self.denied_ids.cache().entry_count();
+        denied + self.links.cache().entry_count()
     }
 
     fn writer(&self) -> MutexGuard<'_, Joiner> {

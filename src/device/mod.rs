@@ -16,4 +16,5 @@ mod marks;
 pub mod question;
 mod rare_text;
 pub mod record;
+mod seldom;
 pub mod text;

@@ -519,8 +519,8 @@ proptest! {
                 directory.doubt(Key::Device(intune(number).0), now.mono);
             }
             prop_assert!(directory.len() <= 16);
-            directory.denied.run_pending_tasks();
-            directory.links.run_pending_tasks();
+            directory.denied_macs.cache().run_pending_tasks();
+            directory.links.cache().run_pending_tasks();
             prop_assert!(directory.outside_len() <= 32);
         }
     }

@@ -63,7 +63,8 @@ impl Line {
                 let _ = self.seconds.send(second);
             }
         }
-        let ended = self.work.finish();
+        let mut ended = self.work.finish();
+        ended.tally.dropped_here = self.sockets.iter().map(|socket| u64::from(socket.kernel_drops())).sum();
         let _ = self.seconds.send(ended.last.clone());
         ended
     }

@@ -109,6 +109,7 @@ impl Report {
                 "late": tally.late,
                 "stray": tally.strays,
                 "refusals": tally.refusals,
+                "dropped-here": tally.dropped_here,
             },
             "latency-us": latencies(&tally.latency_of_all()),
             "latency-by-code-us": Verdict::ALL
@@ -228,7 +229,7 @@ mod tests {
         latency-us {"count":1,"max":100.0,"mean":100.0,"min":100.0,"p50":100.0,"p90":100.0,"p99":100.0,"p99.9":100.0}
         lost {"by-cause":{"device":0,"generator-late":0,"malformed":0,"missing-message-authenticator":0,"no-answer":1,"no-identifier":1,"refused":0,"send-failed":0,"unexpected":0,"wrong-authenticator":0,"wrong-code":0,"wrong-message-authenticator":0},"total":2}
         mode {"count":null,"devices":1,"distribution":"zipf:1","duration-s":10.0,"kind":"storm","latency-begins":"due","ramp-s":1.0,"rate":10.0,"retries":0,"sockets":8,"threads":1,"timeout-s":3.0,"warm-up-s":0.0}
-        replies {"disbelieved":{"by-cause":{"malformed":0,"missing-message-authenticator":0,"unexpected":0,"wrong-authenticator":0,"wrong-code":0,"wrong-message-authenticator":0},"total":0},"duplicate":0,"late":1,"refusals":0,"stray":0}
+        replies {"disbelieved":{"by-cause":{"malformed":0,"missing-message-authenticator":0,"unexpected":0,"wrong-authenticator":0,"wrong-code":0,"wrong-message-authenticator":0},"total":0},"dropped-here":0,"duplicate":0,"late":1,"refusals":0,"stray":0}
         requests {"due":3,"retransmitted":0,"sent":2,"sent-per-second":4.0}
         sent-after-due-us {"count":0,"max":0.0,"mean":0.0,"min":0.0,"p50":0.0,"p90":0.0,"p99":0.0,"p99.9":0.0}
         server "127.0.0.1:1812"

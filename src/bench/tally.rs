@@ -195,6 +195,8 @@ pub struct Tally {
     pub strays: u64,
     /// Notices that nobody listens there.
     pub refusals: u64,
+    /// Answers that this machine's kernel dropped, because a source port's buffer was full: the generator was too slow.
+    pub dropped_here: u64,
 }
 
 impl Tally {
@@ -239,6 +241,7 @@ impl Tally {
         self.late += other.late;
         self.strays += other.strays;
         self.refusals += other.refusals;
+        self.dropped_here += other.dropped_here;
     }
 }
 

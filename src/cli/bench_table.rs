@@ -101,6 +101,7 @@ fn others(out: &mut String, tally: &Tally) {
         (tally.duplicates, "answers came twice"),
         (tally.late, "answers came after their request was given up"),
         (tally.strays, "datagrams answered nothing"),
+        (tally.dropped_here, "answers were dropped by this machine, whose receive buffers were full"),
     ] {
         if count > 0 {
             line(out, "besides", &format!("{count:>9}  {what}"));

@@ -169,6 +169,7 @@ fn print_lines(server: &Server, sim: &Sim, arguments: &Arguments, folder: &Folde
         ));
     }
     print_certificate_lines(auth, folder);
+    print_load_lines(auth, folder);
     output::line("");
     output::line("Each decision is printed below as one line of JSON. Ctrl-C ends the demo.");
 }
@@ -192,6 +193,21 @@ fn print_certificate_lines(auth: SocketAddr, folder: &Folder) {
         output::line(format!("  # {name}, {who}: {answer}"));
         let (address, port) = (auth.ip(), auth.port());
         output::line(format!("  eapol_test -c {}/{name}.conf -a {address} -p {port} -s {SECRET}", eap.display()));
+    }
+}
+
+fn print_load_lines(auth: SocketAddr, folder: &Folder) {
+    let eap = folder.path.join(EAP_FOLDER);
+    output::line("");
+    output::line(
+        "Load, by the three devices of the fleet and by all certificates; the log of decisions can go to /dev/null:",
+    );
+    output::line("");
+    for what in [
+        "--first-mac A4-C3-F0-11-22-33 --devices 3 --rate 1000".to_owned(),
+        format!("--eap-tls --certs {}", eap.display()),
+    ] {
+        output::line(format!("  radmit bench --server {auth} --secret {SECRET} {what}"));
     }
 }
 

@@ -21,7 +21,8 @@
 //! would have to be lucky ten times, and a client that asks with Status-Server whether the server lives would go elsewhere
 //! two times of three. So while batches are full a shard looks how full the queue is, and before it overflows the socket
 //! gets a program (`SO_ATTACH_FILTER`, which needs no privilege) that lets conversations and Status-Server through and, of
-//! everything that would begin something, as much as keeps the queue between a quarter and a half. The first batch that is
+//! everything that would begin something, as much as keeps the queue between a quarter and a half, or, of a slow shard,
+//! between a twentieth and a tenth of a second. The first batch that is
 //! not full removes it. What it turns away is counted by the kernel with what finds no room, and apart in
 //! `radmit_socket_shed_total`; `radmit_socket_shedding_percent` tells how much of it there is now.
 //!

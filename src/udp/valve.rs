@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::{clock::Mono, engine::action::Port, metrics::udp::ShardCells};
+use crate::{clock::Mono, engine::action::Port, limits::BATCH_DATAGRAMS, metrics::udp::ShardCells};
 
 use super::{
     filter::ALL,
@@ -15,6 +15,13 @@ use super::{
 /// How often it is looked at while there is load. In this time 100,000 requests a second fill a tenth of the usual queue.
 const INTERVAL: Duration = Duration::from_millis(2);
 
+/// What lies in the queue for longer than this may no longer be waited for when it is answered: half of it is the most that
+/// is let in. A fast shard's queue is full before; a slow one's would hold seconds.
+const QUEUE_TIME: Duration = Duration::from_millis(200);
+
+/// What a request takes in the kernel's books, roughly.
+const QUEUED_OCTETS: u64 = 1_024;
+
 /// The least that is taken in while the kernel's queue is too full: one in a thousand, so that this can grow again.
 const LEAST: u16 = ALL / 1_024;
 
@@ -23,6 +30,9 @@ const LEAST: u16 = ALL / 1_024;
 pub struct Valve {
     admitted: u16,
     look_at: Mono,
+    looked_at: Mono,
+    /// Full batches since then.
+    batches: u64,
     /// What the kernel had dropped when it was last looked at.
     dropped: u32,
     /// The kernel doesn't want programs.
@@ -33,7 +43,7 @@ impl Valve {
     /// Open.
     #[must_use]
     pub const fn new() -> Self {
-        Self { admitted: ALL, look_at: Mono::NEVER, dropped: 0, is_refused: false }
+        Self { admitted: ALL, look_at: Mono::NEVER, looked_at: Mono::NEVER, batches: 0, dropped: 0, is_refused: false }
     }
 
     /// How many of a hundred new requests are turned away.
@@ -52,18 +62,26 @@ impl Valve {
         }
         if self.look_at == Mono::NEVER {
             // Bursts that end soon cost nothing.
-            self.look_at = now.plus(INTERVAL);
+            self.look_next(now);
+            return;
         }
+        self.batches += 1;
         if now < self.look_at {
             return;
         }
-        self.look_at = now.plus(INTERVAL);
         let Some(backlog) = socket.backlog() else { return };
         self.count(&backlog, cells);
-        let admitted = next(self.admitted, &backlog);
+        let worked_off = self.batches * BATCH_DATAGRAMS as u64;
+        let limit = backlog.limit.min(limit_in_time(worked_off, now.since(self.looked_at)));
+        self.look_next(now);
+        let admitted = next(self.admitted, &Backlog { limit, ..backlog });
         if admitted != self.admitted {
             self.set(admitted, socket, cells);
         }
+    }
+
+    fn look_next(&mut self, now: Mono) {
+        (self.look_at, self.looked_at, self.batches) = (now.plus(INTERVAL), now, 0);
     }
 
     fn open(&mut self, socket: &Socket, cells: &ShardCells) {
@@ -102,6 +120,12 @@ impl Default for Valve {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The octets of [`QUEUE_TIME`] in the kernel's queue, for a shard that worked off so many datagrams in this time.
+fn limit_in_time(worked_off: u64, elapsed: Duration) -> u32 {
+    let (of, to) = (elapsed.as_micros().max(1), QUEUE_TIME.as_micros());
+    u32::try_from(u128::from(worked_off * QUEUED_OCTETS) * to / of).unwrap_or(u32::MAX)
 }
 
 /// How many are admitted next.
@@ -167,6 +191,17 @@ mod tests {
     fn a_load_that_can_be_done_meets_an_open_valve() {
         let (_, most, left) = settle(90.0, 100.0);
         assert!(most < 100.0 && (89.9..90.1).contains(&left), "{most} {left}");
+    }
+
+    #[test]
+    fn a_slow_shards_queue_is_full_by_time() {
+        // 8,000 a second: 200 ms are 1,600 requests.
+        let limit = limit_in_time(64, Duration::from_millis(8));
+        assert_eq!(limit, 1_600 * 1_024);
+        let waiting = |requests: u32| Backlog { used: requests * 1_024, limit, dropped: 0 };
+        assert!(next(ALL, &waiting(900)) < ALL, "more than a tenth of a second waits");
+        assert_eq!(next(ALL, &waiting(700)), ALL);
+        assert!(limit_in_time(u64::MAX >> 20, Duration::ZERO) == u32::MAX);
     }
 
     #[test]

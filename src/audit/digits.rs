@@ -122,6 +122,8 @@ pub(super) fn six(number: u64) -> [u8; 6] {
 }
 
 /// Octets in hexadecimal digits, each at its place; between them there are hyphens.
+// Always inlined: the places are known when it is compiled.
+#[inline(always)]
 pub(super) fn hyphenated<const OCTETS: usize, const TEXT: usize>(
     octets: [u8; OCTETS],
     digits: &HexTable,

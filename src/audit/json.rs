@@ -182,7 +182,7 @@ impl Line<'_> {
     }
 
     /// Octets as a text of hexadecimal digits, each at its place in a text with hyphens between them.
-    #[inline]
+    #[inline(always)]
     pub(super) fn hyphenated<const OCTETS: usize, const TEXT: usize>(
         &mut self,
         octets: [u8; OCTETS],

@@ -55,6 +55,7 @@ pub(super) struct Stamp {
 const FRACTION_AND_ZONE: usize = 7;
 
 impl Stamp {
+    #[inline]
     fn of(&mut self, time: Wall) -> &[u8] {
         let micros = time.as_micros();
         let second = micros.div_euclid(1_000_000);
@@ -71,6 +72,7 @@ impl Stamp {
         self.text.get(..self.length).unwrap_or_default()
     }
 
+    #[cold]
     fn begin(&mut self, micros: i64, second: i64) {
         let mut rest = self.text.as_mut_slice();
         let written = match Timestamp::from_microsecond(micros) {

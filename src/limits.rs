@@ -294,9 +294,9 @@ pub const BENCH_ROWS_MAX: usize = 24 * 3600 + 60 * 11 + 60;
 
 // --- the log ---------------------------------------------------------------------------------------------------------
 
-/// Octets of lines of one shard that wait to be written: some 1,500 decisions. When full the new event is lost and counted;
+/// Octets of lines of one shard that wait to be written: some 3,000 decisions. When full the new event is lost and counted;
 /// accounting is then not acknowledged. The longest accounting record (4096 octets, each escaped) fits several times.
-pub const LOG_BUFFER_OCTETS: usize = 1024 * 1024;
+pub const LOG_BUFFER_OCTETS: usize = 2 * 1024 * 1024;
 /// How long a line waits for company before it is written: short for whoever watches, long for the system calls.
 pub const LOG_DELAY: Duration = Duration::from_millis(50);
 /// Lines about unknown or broken senders in one interval of [`DROP_LOG_INTERVAL`]; the rest is counted.

@@ -131,10 +131,11 @@ impl EventSink for ShardLog {
         let Some(mut buffer) = take(&self.buffer) else { return false };
         let before = buffer.octets().len();
         let fits = line::write(event, &mut self.stamp, &mut buffer);
-        let half = limits::LOG_BUFFER_OCTETS / 2;
-        let is_half_full = before < half && buffer.octets().len() >= half;
+        // A busy shard fills a quarter in some milliseconds, and the writer may have to wait for a core as long.
+        let quarter = limits::LOG_BUFFER_OCTETS / 4;
+        let is_much = before < quarter && buffer.octets().len() >= quarter;
         drop(buffer);
-        if is_half_full || !fits {
+        if is_much || !fits {
             self.writer.unpark();
         }
         fits
@@ -145,14 +146,16 @@ impl EventSink for ShardLog {
 }
 
 /// The buffer, unless the writer is just swapping it. That takes it some nanoseconds, and is waited for without sleeping;
-/// a writer that lost its core in the middle of it is not waited for.
+/// a writer that lost its core in the middle of it is given this one for a moment. More than that is not waited for.
 fn take(buffer: &Buffer) -> Option<MutexGuard<'_, Lines>> {
     const TRIES: u32 = 1_000;
-    for _ in 0..TRIES {
+    const SPINS: u32 = TRIES - 20;
+    for attempt in 0..TRIES {
         match buffer.0.try_lock() {
             Ok(buffer) => return Some(buffer),
             Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
+            Err(TryLockError::WouldBlock) if attempt < SPINS => std::hint::spin_loop(),
+            Err(TryLockError::WouldBlock) => thread::yield_now(),
         }
     }
     None

@@ -7,7 +7,7 @@
 //! for devices that nobody knows are parked until their deadline of 3 s. Latency begins when a request was due.
 //!
 //! Who has which core, and why, is as in `sync`: core 0 has radmit with all that works behind the shard; core 1 has the
-//! simulated cloud at the lowest priority, and the generator at real-time priority. Both cores are kept awake.
+//! simulated cloud at the lowest priority, and the generator at the highest. Both cores are kept awake.
 
 #[path = "support/cloud.rs"]
 mod cloud;
@@ -83,7 +83,7 @@ fn main() {
     let placed = process::pin_to_core("radmit-", OURS) && process::pin_to_core("tokio", OURS);
     let placed = placed && process::pin_own_thread(OTHERS);
     let capacity = load(address, &known, Pace::Window(512), duration).answered_per_second();
-    let urgent = process::make_own_thread_real_time();
+    let urgent = process::give_own_thread_priority();
     println!("{} devices, {rounds} rounds of {duration:?}, capacity {capacity:.0} a second", directory.len());
     println!("threads have their cores: {placed}; generator first: {urgent}; awake: {}", awake.is_some());
     println!(

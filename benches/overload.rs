@@ -63,7 +63,7 @@ fn main() {
     let placed = process::pin_to_core("radmit-", SERVER);
     let idlers: Vec<Idler> = (0..option("--idlers", 3)).map(|_| Idler::start()).collect();
     let placed = placed && process::pin_own_thread(GENERATOR);
-    let placed = placed && process::make_own_thread_real_time();
+    let placed = placed && process::give_own_thread_priority();
     println!("{rounds} rounds, overload for {seconds} s; threads have their cores: {placed}");
     println!(
         "{:<6} {:>10} {:>8} {:>9} {:>8} {:>10} {:>10} {:>10} {:>10} {:>12}",

@@ -121,9 +121,15 @@ impl Drop for Awake {
     }
 }
 
+/// Gives the calling thread, and those that it starts from now on, the highest priority that is not real-time. For a
+/// generator that needs all of its core: the system takes a real-time thread off it for 50 ms of every second.
+pub(crate) fn give_own_thread_priority() -> bool {
+    own_thread().is_some_and(|own| is_done("renice", &["-n", "-20", "-p", &own]))
+}
+
 /// Takes that back.
 pub(crate) fn make_own_thread_usual() -> bool {
-    own_thread().is_some_and(|own| is_done("chrt", &["-o", "-p", "0", &own]))
+    own_thread().is_some_and(|own| is_done("renice", &["-n", "0", "-p", &own]))
 }
 
 fn own_thread() -> Option<String> {

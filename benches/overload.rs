@@ -103,7 +103,9 @@ fn main() {
                 row.second, row.answered, row.lost, row.p50, row.p99
             );
         }
-        assert!(report.is_sound() && probes.is_sound(), "no answer was wrong");
+        // Answers that come long after their requests were given up are strays, and not wrong.
+        let wrong = tally.disbelieved.total() + probes.tally.disbelieved.total();
+        assert_eq!(wrong, 0, "no answer was wrong");
         // Late answers came after the patience and were not dropped; the probes lose some too.
         let explained = by_kernel + by_radmit + tally.late;
         assert!(explained * 100 >= lost * 99, "{lost} requests were lost, and only {explained} of them were counted");

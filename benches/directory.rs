@@ -2,6 +2,8 @@
 //!
 //! Keys are drawn by chance from all devices, so that the caches of the processor miss as they do in the field.
 
+#[path = "support/allocator.rs"]
+mod allocator;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[path = "support/nas.rs"]

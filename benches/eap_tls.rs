@@ -8,6 +8,9 @@
 #![allow(clippy::unwrap_used, reason = "a bench that meets what it does not expect has to fail")]
 #![allow(dead_code, reason = "the suite's support has more than a bench needs")]
 
+#[path = "support/allocator.rs"]
+mod allocator;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},

@@ -2,6 +2,8 @@
 //!
 //! Requests are signed beforehand, each with an authenticator and a device of its own, so that none is a repeat.
 
+#[path = "support/allocator.rs"]
+mod allocator;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[path = "support/nas.rs"]

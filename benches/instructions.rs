@@ -4,6 +4,8 @@
 //! as the new budgets. Unlike time, instructions are the same on a busy machine. Without valgrind nothing is
 //! counted.
 
+#[path = "support/allocator.rs"]
+mod allocator;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[path = "support/nas.rs"]

@@ -9,6 +9,8 @@
 //! Who has which core, and why, is as in `sync`: core 0 has radmit with all that works behind the shard; core 1 has the
 //! simulated cloud at the lowest priority, and the generator at the highest. Both cores are kept awake.
 
+#[path = "support/allocator.rs"]
+mod allocator;
 #[path = "support/cloud.rs"]
 mod cloud;
 #[path = "support/nas.rs"]

@@ -9,6 +9,8 @@
 //! The server has core 0, and shares it with threads that do nothing: the generator has one core, and could not offer three
 //! times of what a whole one bears. What it could not send is told, and does not count as offered.
 
+#[path = "support/allocator.rs"]
+mod allocator;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[path = "support/nas.rs"]

@@ -3,6 +3,9 @@
 //! The policy is that of a company with many sites: a rule for each site, compliance asked in each, and the request
 //! belongs to the site of the last rule. `unfiled` is the worst case: rules that can only be tried one after the other.
 
+#[path = "support/allocator.rs"]
+mod allocator;
+
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use jiff::tz::TimeZone;
 use radmit::{

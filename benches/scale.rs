@@ -16,6 +16,8 @@
 //! `-- --misses` counts cache misses of the engine with callgrind's model of this machine's caches, because virtual
 //! machines seldom let the real ones be counted.
 
+#[path = "support/allocator.rs"]
+mod allocator;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[path = "support/load.rs"]

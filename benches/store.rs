@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench store -- --devices 1000000`
 
+#[path = "support/allocator.rs"]
+mod allocator;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[path = "support/nas.rs"]

@@ -16,6 +16,8 @@
 //! The load is open: a request leaves when its time has come, whether the one before was answered or not, and every reply
 //! is verified.
 
+#[path = "support/allocator.rs"]
+mod allocator;
 #[path = "support/cloud.rs"]
 mod cloud;
 #[path = "support/nas.rs"]

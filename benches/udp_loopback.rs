@@ -6,6 +6,8 @@
 //! by one thread that always has a window of requests in flight, each with an authenticator and a device of its own and
 //! signed beforehand; every answer is verified after its round. What was lost or wrong ends the bench.
 
+#[path = "support/allocator.rs"]
+mod allocator;
 #[path = "support/fleet.rs"]
 mod fleet;
 #[path = "support/load.rs"]

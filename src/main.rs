@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Of the program only: whoever uses the library brings an allocator of his own, as the tests do that count.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     radmit::cli::run()
 }

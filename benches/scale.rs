@@ -7,11 +7,10 @@
 //! `udp_loopback`. The last column is the ratio of what is above the echo with as many addresses: the kernel's share of a
 //! request is nothing that radmit could let grow.
 //!
-//! There are two cores for three threads when two shards run: the generator has core 1, which the second shard then shares
-//! with it. So a row of its own has one shard there, and two shards are held against the mean of one shard on each core.
-//! Still the first shard then waits for the generator, and a shard that waits needs more CPU for a request: it receives
-//! smaller batches. Whether shards are in each other's way is therefore told by `2 engines at once`: the product without
-//! its sockets, a thread on each core that never waits, held against one thread alone.
+//! There are two cores for two shards and what loads them. So that nothing differs but the number of shards, each shard
+//! shares its core with a generator: `1 shard and generator` is that on the one core, and then on the other, `2 shards,
+//! 2 generators` both at once, where each generator's requests go to both shards. `2 engines at once` is the product
+//! without its sockets, a thread on each core, held against one thread alone.
 //!
 //! `-- --misses` counts cache misses of the engine with callgrind's model of this machine's caches, because virtual
 //! machines seldom let the real ones be counted.
@@ -76,7 +75,7 @@ fn main() {
     let rounds: usize = option("--rounds", 5);
     let window: usize = option("--window", 1_024);
     let sources: Vec<Ipv4Addr> = (1..=clients).map(server::address).collect();
-    let mut one = Generator::new(window, FEW).expect("loopback has free ports");
+    let [mut one, mut other] = [(); 2].map(|()| Generator::new(window, FEW).expect("loopback has free ports"));
     let mut wide = Generator::new(window, devices).expect("loopback has free ports");
     let mut many = Generator::with_sources(window, FEW, &sources).expect("loopback has free ports");
     let (small, large) = (fleet(FEW), fleet(devices));
@@ -91,7 +90,8 @@ fn main() {
         product
     };
     let base = start(&small, 1, &[OTHER]);
-    let beside = start(&small, 1, &[GENERATOR]);
+    let with_first = start(&small, 1, &[OTHER]);
+    let with_second = start(&small, 1, &[GENERATOR]);
     let two = start(&small, 1, &[OTHER, GENERATOR]);
     let million = start(&large, 1, &[OTHER]);
     let crowd = start(&small, clients + 1, &[OTHER]);
@@ -101,25 +101,32 @@ fn main() {
     let mut rows = [
         Row::new("echo", echo.address(), load::is_echoed),
         Row::new("echo, many addresses", echo.address(), load::is_echoed),
+        Row::new("1 shard and generator", with_first.address(), load::is_accepted),
+        Row::new("1 shard and generator", with_second.address(), load::is_accepted),
+        Row::new("2 shards, 2 generators", two.address(), load::is_accepted),
         Row::new("1 shard", base.address(), load::is_accepted),
-        Row::new("1 shard, with generator", beside.address(), load::is_accepted),
-        Row::new("2 shards", two.address(), load::is_accepted),
         Row::new("many devices", million.address(), load::is_accepted),
         Row::new("many clients", crowd.address(), load::is_accepted),
     ];
     for _ in 0..rounds {
         for (place, row) in rows.iter_mut().enumerate() {
-            let generator = match place {
-                5 => &mut wide,
-                1 | 6 => &mut many,
-                _ => &mut one,
+            let (server, threads, check) = (row.server, &["radmit-"], row.check);
+            let together = |generators: &mut [(&mut Generator, u32)]| {
+                Generator::run_together(generators, server, threads, duration, check)
             };
-            row.rounds.push(generator.run(row.server, &["radmit-"], duration, row.check));
+            row.rounds.push(match place {
+                2 => together(&mut [(&mut one, OTHER)]),
+                3 => together(&mut [(&mut other, GENERATOR)]),
+                4 => together(&mut [(&mut one, OTHER), (&mut other, GENERATOR)]),
+                1 | 7 => many.run(server, threads, duration, check),
+                6 => wide.run(server, threads, duration, check),
+                _ => one.run(server, threads, duration, check),
+            });
         }
     }
     print_table(&rows, devices, clients);
     assert_eq!(crowd.server.clients_seen(), sources.len(), "requests came from every client");
-    for product in [base, beside, two, million, crowd] {
+    for product in [base, with_first, with_second, two, million, crowd] {
         product.stop_and_check();
     }
     compare_engines(&small, rounds, duration);
@@ -139,8 +146,8 @@ fn print_table(rows: &[Row], devices: u64, clients: u32) {
     }
     let comparisons: [Comparison; 3] = [
         ("2 shards / 1".to_owned(), 4, &[2, 3], 0),
-        (format!("{devices} devices / {FEW}"), 5, &[2], 0),
-        (format!("{clients} clients / 1"), 6, &[2], 1),
+        (format!("{devices} devices / {FEW}"), 6, &[5], 0),
+        (format!("{clients} clients / 1"), 7, &[5], 1),
     ];
     println!("{:<26} {:>8} {:>24}", "", "ratio", "ratio above the echo");
     for (name, of, to, echo) in comparisons {

@@ -3,6 +3,8 @@
 //! Owns the generator. It sends and receives with the server's own batches, signs before a round and checks after it, so that
 //! it is not the slower side even of an echo; `radmit::bench` does both on the way, as a switch has to.
 
+#![allow(dead_code, reason = "each bench uses its part")]
+
 use std::{
     collections::HashMap,
     io,
@@ -189,6 +191,57 @@ impl Generator {
         measured
     }
 
+    /// The same with a generator of its own on each of these cores, all at once: what they measured together.
+    ///
+    /// A generator that has nothing to do leaves its core to whoever shares it.
+    pub(crate) fn run_together(
+        generators: &mut [(&mut Self, u32)],
+        server: SocketAddr,
+        threads: &[&str],
+        duration: Duration,
+        check: Check,
+    ) -> Measured {
+        let each = |generators: &mut [(&mut Self, u32)], work: &(dyn Fn(&mut Self) -> u64 + Sync)| -> u64 {
+            std::thread::scope(|scope| {
+                let running: Vec<_> = generators
+                    .iter_mut()
+                    .map(|(generator, core)| {
+                        let core = *core;
+                        scope.spawn(move || {
+                            assert!(process::pin_own_thread(core), "threads can be given their cores");
+                            work(generator)
+                        })
+                    })
+                    .collect();
+                running.into_iter().map(|thread| thread.join().expect("every answer is right")).sum()
+            })
+        };
+        for (generator, _) in &mut *generators {
+            generator.next = generator.left_off.get(&server).cloned().unwrap_or_else(|| vec![0; SOCKETS]);
+        }
+        each(generators, &|generator| {
+            generator.turn(server, duration / 10);
+            generator.drain()
+        });
+        generators.iter_mut().for_each(|(generator, _)| generator.check_all(check));
+        let (began, cpu) = (clock::now().mono, process::cpu_time(threads));
+        let lost = each(generators, &|generator| {
+            generator.turn(server, duration);
+            generator.drain()
+        });
+        let measured = Measured {
+            answered: generators.iter().map(|(generator, _)| generator.kept.ends.len() as u64).sum(),
+            lost,
+            elapsed: clock::now().mono.since(began),
+            cpu: process::cpu_time(threads).saturating_sub(cpu),
+        };
+        for (generator, _) in generators {
+            generator.left_off.insert(server, generator.next.clone());
+            generator.check_all(check);
+        }
+        measured
+    }
+
     fn turn(&mut self, server: SocketAddr, duration: Duration) {
         let end = clock::now().mono.plus(duration);
         loop {
@@ -196,15 +249,21 @@ impl Generator {
             if now >= end {
                 break;
             }
+            let mut is_idle = true;
             for socket in 0..SOCKETS {
-                self.fill(socket, server, now);
+                is_idle &= !self.fill(socket, server, now);
                 flush(&self.sockets, &mut self.out, &self.cells);
-                self.receive(socket);
+                is_idle &= !self.receive(socket);
+            }
+            if is_idle {
+                std::thread::yield_now();
             }
         }
     }
 
-    fn fill(&mut self, socket: usize, server: SocketAddr, now: Mono) {
+    /// Returns whether there was anything to send.
+    fn fill(&mut self, socket: usize, server: SocketAddr, now: Mono) -> bool {
+        let mut is_any = false;
         let listener = u16::try_from(socket).expect("there are few");
         for _ in self.in_flight[socket]..self.window {
             let place = self.next[socket];
@@ -219,13 +278,18 @@ impl Generator {
             self.out.send(&to, &self.requests[number]);
             self.next[socket] = (place + 1) % (VARIANTS * IDENTIFIERS);
             self.in_flight[socket] += 1;
+            is_any = true;
         }
+        is_any
     }
 
-    fn receive(&mut self, socket: usize) {
+    /// Returns whether anything came.
+    fn receive(&mut self, socket: usize) -> bool {
+        let mut is_any = false;
         // What can't be received now is asked for again in the next turn, or counts as lost.
         let _ = self.inbound.receive(&self.sockets[socket]);
         for datagram in self.inbound.datagrams() {
+            is_any = true;
             let Some(identifier) = datagram.octets.get(1) else { continue };
             let slot = &mut self.slots[socket * IDENTIFIERS + usize::from(*identifier)];
             let Some((number, _)) = slot.0.take() else { continue };
@@ -233,13 +297,17 @@ impl Generator {
             self.kept.octets.extend_from_slice(datagram.octets);
             self.kept.ends.push((number, self.kept.octets.len()));
         }
+        is_any
     }
 
     /// Waits for what is in flight; returns how many never came.
     fn drain(&mut self) -> u64 {
         let until = clock::now().mono.plus(PATIENCE);
         while self.in_flight.iter().any(|count| *count > 0) && clock::now().mono < until {
-            (0..SOCKETS).for_each(|socket| self.receive(socket));
+            let is_any = (0..SOCKETS).map(|socket| self.receive(socket)).fold(false, |any, some| any | some);
+            if !is_any {
+                std::thread::yield_now();
+            }
         }
         let lost: usize = self.in_flight.iter().sum();
         self.in_flight.fill(0);

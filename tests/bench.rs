@@ -181,6 +181,16 @@ fn devices_with_certificates_shake_hands() {
         assert!(told["round-trip-us"]["p50"].as_f64() < told["latency-us"]["p50"].as_f64(), "{told}");
         assert_eq!(output.status.code(), Some(0));
     }
+    for (pace, kind) in [("--rate 20", "open-loop"), ("--rate 20 --storm --ramp 500ms --threads 2", "storm")] {
+        let output = bench(&server.addresses[0], &format!("--eap-tls --certs {lab} --count 10 {pace} --json"));
+        let told = json(&output);
+        assert_eq!((&told["answers"]["by-code"]["accept"], &told["lost"]["total"]), (&10.into(), &0.into()), "{told}");
+        assert_eq!((&told["mode"]["kind"], &told["mode"]["method"]), (&kind.into(), &"eap-tls".into()), "{told}");
+        // The tenth of a steady rate is due at 450 ms; the ramp brings five within it and 20 a second after it.
+        assert!(told["elapsed-s"].as_f64() >= Some(0.45), "{told}");
+        assert_eq!((&told["requests"]["due"], &told["mode"]["latency-begins"]), (&10.into(), &"due".into()), "{told}");
+        assert_eq!(output.status.code(), Some(0));
+    }
     // A device of an authority that the server does not know; then a server that the device does not trust.
     let stranger = format!("--certificate {lab}/LT-1-stranger.pem --key {lab}/LT-1-stranger.key");
     let told = json(&bench(&server.addresses[0], &format!("--eap-tls {stranger} --ca {lab}/ca.pem --count 2 --json")));
@@ -212,6 +222,7 @@ fn what_can_not_run_ends_with_2_and_says_why() {
         ("127.0.0.1", "--window 5 --rate 5", "cannot be used with"),
         ("127.0.0.1", "--rate 0", "a rate is above 0"),
         ("127.0.0.1", "--window 9999 --sockets 2", "256 for each source port"),
+        ("127.0.0.1", "--rate 5 --eap-tls", "needs --certs DIR"),
     ] {
         let output = bench(server, arguments);
         assert_eq!(output.status.code(), Some(2), "{output:?}");

@@ -1,9 +1,9 @@
-//! EAP-TLS conversations of one thread, without its sockets: devices that shake hands one after the other.
+//! EAP-TLS conversations of one thread, without its sockets: devices that shake hands.
 //!
-//! Owns conversations from their first packet until the device is let in, turned away, or given up. Each has a source port
-//! of its own. What a device says stands in `supplicant`.
+//! Owns conversations from the moment they are due until the device is let in, turned away, or given up. One has a single
+//! request under way at a time, always from the same source port. What a device says stands in `supplicant`.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     clock::Mono,
@@ -15,58 +15,40 @@ use crate::{
 
 use super::{
     devices::Draw,
-    judge::{is_anybodys, judge},
+    in_flight::{Place, Request},
     plan::Plan,
     request::{Authenticators, Requests},
-    schedule::Pace,
     tally::{Loss, Second, Verdict},
-    work::{Ended, Ledger, Share, Work, peer},
+    timetable::Next,
+    traffic::{STEPS, Silence, Traffic},
+    work::{Ended, Share, Work, peer},
 };
+
+/// Conversations that are begun before answers to others are looked for: to begin one takes as long as some answers.
+const BEGUN_IN_A_ROW: usize = 8;
 
 /// One thread's share of a run.
 pub(super) struct Conversations {
-    plan: Arc<Plan>,
+    traffic: Traffic<Box<Talk>>,
     supplicants: Arc<[Supplicant]>,
     requests: Requests,
     authenticators: Authenticators,
     draw: Draw,
     chance: Chance,
-    ledger: Ledger,
     share: Share,
-    /// By source port.
-    slots: Vec<Slot>,
-    /// Conversations of this share at once.
-    window: usize,
-    open: usize,
-    /// Measured conversations that may still begin.
-    left: u64,
-    is_over: bool,
-}
-
-#[derive(Default)]
-struct Slot {
-    talk: Option<Talk>,
-    /// Of its last request.
-    identifier: u8,
-    refused_at: Option<Mono>,
+    /// Devices that are in a conversation.
+    // Bound: the Identifiers of all source ports, for each conversation has one.
+    busy: HashSet<u64>,
 }
 
 /// A conversation that is under way.
 struct Talk {
     device: Peer,
     name: Vec<u8>,
-    number: u64,
     mac: MacAddress,
-    began: Mono,
-    is_measured: bool,
-    authenticator: [u8; 16],
     /// The present request, to be sent again as it is.
     octets: Vec<u8>,
-    sent: Mono,
-    deadline: Mono,
-    retransmissions: u32,
     is_repeated: bool,
-    disbelieved: Option<Loss>,
 }
 
 /// What follows from an answer.
@@ -89,125 +71,127 @@ impl Conversations {
         start: Mono,
     ) -> Result<Self, Full> {
         let [first, second, third] = share.seeds;
-        let window = match plan.pace {
-            Pace::Window(window) => usize::try_from(share.part(window as u64)).unwrap_or(window),
-            Pace::Steady(_) | Pace::Storm { .. } => share.sockets,
-        };
+        let devices = usize::try_from(share.part(plan.devices.count())).unwrap_or(usize::MAX);
         Ok(Self {
             requests: Requests::with_eap(Arc::clone(&plan.secret), share.nas, &plan.attributes)?,
             supplicants,
             authenticators: Authenticators::new([first, second]),
             draw: Draw::new(plan.distribution, plan.devices.count()),
             chance: Chance::new(third),
-            ledger: Ledger::new(&plan, start),
-            slots: (0..share.sockets).map(|_| Slot::default()).collect(),
-            window: window.min(share.sockets),
+            busy: HashSet::new(),
+            traffic: Traffic::new(plan, &share, start, devices),
             share,
-            open: 0,
-            left: share.part(plan.count.unwrap_or(u64::MAX)),
-            is_over: false,
-            plan,
         })
     }
 
-    fn begin(&mut self, now: Mono, socket: usize, is_measured: bool, out: &mut dyn Outbox) {
+    fn begin(&mut self, now: Mono, due: Mono, is_measured: bool, out: &mut dyn Outbox) {
         let number = self.idle_device();
-        let place = usize::try_from(number % (self.supplicants.len() as u64).max(1)).unwrap_or(0);
-        let Some(supplicant) = self.supplicants.get(place) else { return };
-        let Ok(device) = supplicant.begin() else {
+        let turn = usize::try_from(number % (self.supplicants.len() as u64).max(1)).unwrap_or(0);
+        let made = self.supplicants.get(turn).and_then(|made| Some((made.begin().ok()?, made.identity().to_vec())));
+        let place = made.as_ref().and_then(|_| self.traffic.in_flight.take());
+        let (Some((device, name)), Some(place)) = (made, place) else {
             if is_measured {
-                self.ledger.skipped(now, Loss::Device);
+                self.traffic.ledger.skipped(now, Loss::Device);
             }
             return;
         };
         let eap = device.identity(1);
-        let talk = Talk {
-            device,
-            name: supplicant.identity().to_vec(),
-            number,
-            mac: self.plan.devices.mac(number),
-            began: now,
-            is_measured,
-            authenticator: [0; 16],
-            octets: Vec::new(),
-            sent: now,
-            deadline: now,
-            retransmissions: 0,
-            is_repeated: false,
-            disbelieved: None,
-        };
+        let mac = self.traffic.plan.devices.mac(number);
+        let talk = Box::new(Talk { device, name, mac, octets: Vec::new(), is_repeated: false });
         if is_measured {
-            self.ledger.sent(now, now);
+            self.traffic.ledger.sent(now, due);
         }
-        self.open += 1;
-        self.send(now, socket, talk, &eap, None, out);
+        self.busy.insert(number);
+        let authenticator = self.authenticators.draw();
+        let request = Request {
+            authenticator,
+            device: number,
+            due,
+            sent: now,
+            retransmissions: 0,
+            is_measured,
+            disbelieved: None,
+            of: talk,
+        };
+        self.send(now, place, request, &eap, None, out);
     }
 
     /// A device that is in no conversation: one that begins anew has given up the one before, and servers know that.
     fn idle_device(&mut self) -> u64 {
         let (of_thread, of) = (self.share.number as u64, self.share.of as u64);
         // Threads don't know of each other, so each has devices of its own.
-        let count = self.share.part(self.plan.devices.count()).max(1);
+        let count = self.share.part(self.traffic.plan.devices.count()).max(1);
         let drawn = self.draw.next(&mut self.chance) % count;
-        let numbers = (0..count).map(|step| (drawn + step) % count * of + of_thread);
-        let is_idle = |number: &u64| self.slots.iter().flat_map(|slot| &slot.talk).all(|talk| talk.number != *number);
-        // There are as many devices as conversations at once, so that one is idle.
-        numbers.take(self.window).find(is_idle).unwrap_or(drawn * of + of_thread)
+        let mut numbers = (0..count).map(|step| (drawn + step) % count * of + of_thread).take(self.busy.len() + 1);
+        // There are more devices than conversations, or none would begin.
+        numbers.find(|number| !self.busy.contains(number)).unwrap_or(drawn * of + of_thread)
     }
 
     /// Sends the next request of a conversation.
     fn send(
         &mut self,
         now: Mono,
-        socket: usize,
-        mut talk: Talk,
+        place: Place,
+        mut request: Request<Box<Talk>>,
         eap: &[u8],
         state: Option<&[u8]>,
         out: &mut dyn Outbox,
     ) {
-        let Some(slot) = self.slots.get_mut(socket) else { return };
-        slot.identifier = slot.identifier.wrapping_add(1);
-        talk.authenticator = self.authenticators.draw();
-        let written = self.requests.write_eap(slot.identifier, &talk.authenticator, talk.mac, &talk.name, eap, state);
-        let Ok(octets) = written else {
-            slot.talk = Some(talk);
-            self.lose(socket, Loss::SendFailed);
-            return;
-        };
-        talk.octets.clear();
-        talk.octets.extend_from_slice(octets);
-        (talk.sent, talk.deadline) = (now, now.plus(self.plan.timeout));
-        (talk.retransmissions, talk.disbelieved) = (0, None);
-        out.send(&peer(&self.plan, socket), &talk.octets);
-        slot.talk = Some(talk);
-    }
-
-    /// Frees a source port; gives its conversation if it counts.
-    fn close(&mut self, socket: usize) -> Option<Talk> {
-        let talk = self.slots.get_mut(socket)?.talk.take()?;
-        self.open -= 1;
-        Some(talk).filter(|talk| talk.is_measured)
-    }
-
-    fn ended(&mut self, now: Mono, socket: usize, verdict: Verdict) {
-        if let Some(talk) = self.close(socket) {
-            self.ledger.answered(now, talk.began, verdict);
-            self.ledger.tally.answered_after_retransmission += u64::from(talk.is_repeated);
+        let Talk { mac, name, octets, .. } = &mut *request.of;
+        let written = self.requests.write_eap(place.identifier(), &request.authenticator, *mac, name, eap, state);
+        octets.clear();
+        let has_room = written.map(|written| octets.extend_from_slice(written)).is_ok();
+        if has_room {
+            out.send(&peer(&self.traffic.plan, place.socket()), octets);
+        }
+        self.traffic.start(now, place, request);
+        if !has_room {
+            // The server's State leaves none.
+            self.lose(place, Loss::SendFailed);
         }
     }
 
-    fn lose(&mut self, socket: usize, cause: Loss) {
-        if self.close(socket).is_some() {
-            self.ledger.lost(cause);
-        }
+    fn send_again(&mut self, place: Place, out: &mut dyn Outbox) {
+        let Some(request) = self.traffic.in_flight.request(place) else { return };
+        request.of.is_repeated = true;
+        out.send(&peer(&self.traffic.plan, place.socket()), &request.of.octets);
     }
 
-    /// A free source port, if another conversation may begin.
-    fn free(&self) -> Option<usize> {
-        if self.open >= self.window {
-            return None;
+    fn lose(&mut self, place: Place, cause: Loss) {
+        let device = self.traffic.in_flight.request(place).map(|request| request.device);
+        device.map(|device| self.busy.remove(&device));
+        self.traffic.lose(place, cause);
+    }
+
+    /// An authentic answer came.
+    fn answered(&mut self, now: Mono, place: Place, verdict: Verdict, octets: &[u8], out: &mut dyn Outbox) {
+        let Some(mut request) = self.traffic.in_flight.finish(place, true) else { return };
+        let ledger = &mut self.traffic.ledger;
+        if request.is_measured {
+            ledger.tally.service.record(now.since(request.sent));
         }
-        self.slots.iter().position(|slot| slot.talk.is_none())
+        let step = follow(&mut request.of.device, verdict, octets);
+        match step {
+            Step::Next { eap, state } => {
+                // One was freed above.
+                let Some(place) = self.traffic.in_flight.take_at(place.socket()) else { return };
+                (request.authenticator, request.sent) = (self.authenticators.draw(), now);
+                (request.retransmissions, request.disbelieved) = (0, None);
+                return self.send(now, place, request, &eap, state.as_deref(), out);
+            }
+            Step::End(verdict) if request.is_measured => {
+                ledger.answered(now, request.due, verdict);
+                ledger.tally.answered_after_retransmission += u64::from(request.of.is_repeated);
+            }
+            Step::Lost(cause) if request.is_measured => {
+                if cause.is_wrong_answer() {
+                    ledger.tally.disbelieved.count(cause);
+                }
+                ledger.lost(cause);
+            }
+            Step::End(_) | Step::Lost(_) => {}
+        }
+        self.busy.remove(&request.device);
     }
 }
 
@@ -235,138 +219,83 @@ const fn is_own(error: &rustls::Error) -> bool {
 
 impl Work for Conversations {
     fn offer(&mut self, now: Mono, out: &mut dyn Outbox) {
-        // One at a time: to begin one takes long enough for answers to others to arrive.
-        if self.is_over || now < self.ledger.start {
-            return;
+        let mut begun = 0;
+        for _ in 0..STEPS {
+            if begun == BEGUN_IN_A_ROW {
+                return;
+            }
+            match self.traffic.next(now) {
+                Some(Next::Leave { due, is_measured }) => {
+                    begun += 1;
+                    self.begin(now, due, is_measured, out);
+                }
+                Some(Next::TooOld) => {}
+                None => return,
+            }
         }
-        if now >= self.ledger.end || (self.left == 0 && self.ledger.counts(now)) {
-            self.is_over = true;
-            return;
-        }
-        let Some(socket) = self.free() else { return };
-        let is_measured = self.ledger.counts(now);
-        if is_measured {
-            self.left -= 1;
-            self.ledger.tally.due += 1;
-        }
-        self.begin(now, socket, is_measured, out);
     }
 
     fn expire(&mut self, now: Mono, out: &mut dyn Outbox) {
-        for socket in 0..self.slots.len() {
-            let Some(slot) = self.slots.get_mut(socket) else { return };
-            let refused_at = slot.refused_at;
-            let Some(talk) = slot.talk.as_mut().filter(|talk| talk.deadline <= now) else { continue };
-            if talk.retransmissions < self.plan.retries {
-                talk.retransmissions += 1;
-                talk.is_repeated = true;
-                talk.deadline = now.plus(self.plan.timeout);
-                self.ledger.tally.retransmitted += u64::from(talk.is_measured);
-                out.send(&peer(&self.plan, socket), &talk.octets);
-                continue;
+        for _ in 0..STEPS {
+            match self.traffic.silent(now) {
+                Some((place, Silence::Again)) => self.send_again(place, out),
+                Some((place, Silence::Lost(cause))) => self.lose(place, cause),
+                None => return,
             }
-            let was_refused = refused_at.is_some_and(|at| at >= talk.sent);
-            let silence = if was_refused { Loss::Refused } else { Loss::NoAnswer };
-            let cause = talk.disbelieved.unwrap_or(silence);
-            self.lose(socket, cause);
         }
     }
 
     fn receive(&mut self, now: Mono, socket: usize, octets: &[u8], out: &mut dyn Outbox) {
-        let Some(slot) = self.slots.get_mut(socket) else { return };
-        let is_present = octets.get(1) == Some(&slot.identifier);
-        let Some(mut talk) = slot.talk.take_if(|_| is_present) else {
-            // Mostly the second answer to a request that was sent twice.
-            self.ledger.tally.late += u64::from(self.ledger.counts(now));
-            return;
-        };
-        let step = match judge(octets, &talk.authenticator, &self.plan) {
-            Ok(verdict) => {
-                if talk.is_measured {
-                    self.ledger.tally.service.record(now.since(talk.sent));
-                }
-                let step = follow(&mut talk.device, verdict, octets);
-                if let Step::Lost(cause @ (Loss::Unexpected | Loss::Malformed)) = step
-                    && talk.is_measured
-                {
-                    self.ledger.tally.disbelieved.count(cause);
-                }
-                step
-            }
-            Err(cause) => {
-                if talk.is_measured {
-                    self.ledger.tally.disbelieved.count(cause);
-                }
-                talk.disbelieved = Some(cause);
-                if is_anybodys(cause) {
-                    slot.talk = Some(talk);
-                    return;
-                }
-                Step::Lost(cause)
-            }
-        };
-        match step {
-            Step::Next { eap, state } => self.send(now, socket, talk, &eap, state.as_deref(), out),
-            Step::End(verdict) => {
-                slot.talk = Some(talk);
-                self.ended(now, socket, verdict);
-            }
-            Step::Lost(cause) => {
-                slot.talk = Some(talk);
-                self.lose(socket, cause);
-            }
+        match self.traffic.receive(now, socket, octets) {
+            Some((place, Ok(verdict))) => self.answered(now, place, verdict, octets, out),
+            Some((place, Err(cause))) => self.lose(place, cause),
+            None => {}
         }
     }
 
     fn refused(&mut self, now: Mono, socket: usize) {
-        if let Some(slot) = self.slots.get_mut(socket) {
-            slot.refused_at = Some(now);
-            self.ledger.tally.refusals += 1;
-        }
+        self.traffic.refused(now, socket);
     }
 
     fn unsent(&mut self, socket: usize, identifier: u8) {
-        if self.slots.get(socket).is_some_and(|slot| slot.identifier == identifier) {
-            self.lose(socket, Loss::SendFailed);
-        }
+        self.lose(Place::of(socket, identifier), Loss::SendFailed);
     }
 
     fn take_second(&mut self, now: Mono) -> Option<Second> {
-        self.ledger.take_second(now, self.open)
+        self.traffic.take_second(now)
     }
 
     fn stop(&mut self) {
-        self.is_over = true;
+        self.traffic.stop();
     }
 
     fn is_finished(&self) -> bool {
-        self.is_over && self.open == 0
+        self.traffic.is_finished()
     }
 
     fn wake_at(&self, now: Mono) -> Mono {
-        let deadlines = self.slots.iter().filter_map(|slot| Some(slot.talk.as_ref()?.deadline));
-        let at = deadlines.fold(self.ledger.end_of_second(), Mono::min);
-        match (self.is_over, self.free()) {
-            (true, _) => at,
-            (false, Some(_)) => at.min(now.max(self.ledger.start)),
-            (false, None) => at.min(self.ledger.end),
-        }
+        self.traffic.wake_at(now)
     }
 
     fn finish(self: Box<Self>) -> Ended {
-        self.ledger.finish()
+        self.traffic.finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, time::Duration};
+    use std::{collections::BTreeSet, sync::LazyLock, time::Duration};
 
+    use proptest::prelude::*;
     use rustls::pki_types::PrivateKeyDer;
 
     use super::*;
     use crate::{
-        bench::devices::{Devices, Distribution},
+        bench::{
+            devices::{Devices, Distribution},
+            schedule::Pace,
+            tally::Tally,
+        },
         engine::action,
         radius::{code::Code, reply::ReplyBuffer, secret::Secret},
         supplicant::{Credentials, Versions},
@@ -384,115 +313,223 @@ mod tests {
     struct Toy {
         talks: Conversations,
         sent: Sent,
+        now: Mono,
     }
 
     fn secret() -> Arc<Secret> {
         Arc::new(Secret::new(b"a secret for the toy".to_vec()).unwrap())
     }
 
-    fn supplicant() -> Supplicant {
+    static SUPPLICANTS: LazyLock<Arc<[Supplicant]>> = LazyLock::new(|| {
         let made = rcgen::generate_simple_self_signed(["device".to_owned()]).unwrap();
         let chain = vec![made.cert.der().clone()];
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
         let (identity, roots) = (b"anonymous".to_vec(), chain.clone());
         let versions = Versions::Both;
-        Supplicant::new(Credentials { identity, chain, key, roots, server_name: None, versions }).unwrap()
+        Arc::from([Supplicant::new(Credentials { identity, chain, key, roots, server_name: None, versions }).unwrap()])
+    });
+
+    /// So many devices; an answer is waited for twice, 100 ms each time.
+    fn plan(pace: Pace, devices: u64) -> Plan {
+        let first = MacAddress::new([0xa4, 0xc3, 0, 0, 0, 0]);
+        Plan {
+            pace,
+            timeout: Duration::from_millis(100),
+            retries: 1,
+            devices: Devices::Counted { first, count: devices },
+            distribution: Distribution::Zipf(2.0),
+            eap_tls: Some(Arc::clone(&SUPPLICANTS)),
+            ..Plan::new(([127, 0, 0, 1], 1812).into(), secret())
+        }
     }
 
+    const CHALLENGE: (Code, &[u8]) = (Code::ACCESS_CHALLENGE, &[1, 2, 0, 6, 13, 0x20]);
+    const ACCEPT: (Code, &[u8]) = (Code::ACCESS_ACCEPT, &[3, 2, 0, 4]);
+    const REJECT: (Code, &[u8]) = (Code::ACCESS_REJECT, &[4, 2, 0, 4]);
+
     impl Toy {
-        fn new(conversations: usize, count: u64) -> Self {
-            let supplicants: Arc<[Supplicant]> = Arc::from([supplicant()]);
-            let first = MacAddress::new([0xa4, 0xc3, 0, 0, 0, 0]);
-            let plan = Plan {
-                pace: Pace::Window(conversations),
-                count: Some(count),
-                timeout: Duration::from_millis(100),
-                retries: 1,
-                devices: Devices::Counted { first, count: conversations as u64 },
-                distribution: Distribution::Zipf(2.0),
-                eap_tls: Some(Arc::clone(&supplicants)),
-                ..Plan::new(([127, 0, 0, 1], 1812).into(), secret())
-            };
+        fn closed(conversations: usize, count: u64) -> Self {
+            Self::new(Plan { count: Some(count), ..plan(Pace::Window(conversations), conversations as u64) })
+        }
+
+        fn new(plan: Plan) -> Self {
             plan.check().unwrap();
             let share = Share { number: 0, of: 1, sockets: plan.sockets, nas: [127, 0, 0, 1].into(), seeds: [1, 2, 3] };
-            let talks = Conversations::new(Arc::new(plan), supplicants, share, Mono::default()).unwrap();
-            Self { talks, sent: Sent::default() }
+            let talks = Conversations::new(Arc::new(plan), Arc::clone(&SUPPLICANTS), share, Mono::default()).unwrap();
+            Self { talks, sent: Sent::default(), now: Mono::default() }
         }
 
         fn at(&mut self, millis: u64) -> Vec<(usize, Vec<u8>)> {
-            let now = Mono::default().plus(Duration::from_millis(millis));
-            self.talks.expire(now, &mut self.sent);
-            (0..10).for_each(|_| self.talks.offer(now, &mut self.sent));
+            self.now = Mono::default().plus(Duration::from_millis(millis));
+            self.talks.expire(self.now, &mut self.sent);
+            (0..40).for_each(|_| self.talks.offer(self.now, &mut self.sent));
             std::mem::take(&mut self.sent.0)
         }
 
-        fn answer(&mut self, request: &(usize, Vec<u8>), code: Code, eap: &[u8]) {
+        /// What is sent in answer to this.
+        fn answer(&mut self, request: &(usize, Vec<u8>), (code, eap): (Code, &[u8])) -> Vec<(usize, Vec<u8>)> {
             let packet = Packet::parse(&request.1).unwrap();
             let mut buffer = ReplyBuffer::new();
             buffer.start(code, packet.identifier());
             buffer.push_long(kind::EAP_MESSAGE, eap).unwrap();
             buffer.push(kind::STATE, b"state").unwrap();
             let octets = buffer.sign(packet.authenticator(), &secret()).to_vec();
-            self.talks.receive(Mono::default(), request.0, &octets, &mut self.sent);
+            self.talks.receive(self.now, request.0, &octets, &mut self.sent);
+            std::mem::take(&mut self.sent.0)
+        }
+
+        fn tally(&self) -> &Tally {
+            &self.talks.traffic.ledger.tally
         }
 
         fn losses(&self) -> [u64; 3] {
-            [Loss::NoAnswer, Loss::Unexpected, Loss::Device].map(|cause| self.talks.ledger.tally.lost.of(cause))
+            [Loss::NoAnswer, Loss::Unexpected, Loss::Device].map(|cause| self.tally().lost.of(cause))
         }
     }
 
+    fn stations(sent: &[(usize, Vec<u8>)]) -> BTreeSet<Vec<u8>> {
+        let station =
+            |octets: &[u8]| Packet::parse(octets).unwrap().first(kind::CALLING_STATION_ID).map(<[u8]>::to_vec);
+        sent.iter().filter_map(|(_, octets)| station(octets)).collect()
+    }
+
     #[test]
-    fn no_device_is_in_two_conversations_and_each_has_its_port() {
-        let mut toy = Toy::new(5, 100);
+    fn no_device_is_in_two_conversations_and_each_request_has_its_identifier() {
+        let mut toy = Toy::closed(5, 100);
         let sent = toy.at(0);
-        let stations: BTreeSet<Vec<u8>> = sent
-            .iter()
-            .filter_map(|(_, octets)| {
-                Packet::parse(octets).unwrap().first(kind::CALLING_STATION_ID).map(<[u8]>::to_vec)
-            })
-            .collect();
-        let ports: BTreeSet<usize> = sent.iter().map(|(socket, _)| *socket).collect();
-        assert_eq!((sent.len(), stations.len(), ports.len()), (5, 5, 5));
+        let places: BTreeSet<(usize, u8)> = sent.iter().map(|(socket, octets)| (*socket, octets[1])).collect();
+        assert_eq!((sent.len(), stations(&sent).len(), places.len()), (5, 5, 5));
+        // The one that has ended begins again, for it is the only one that is idle.
+        toy.answer(&sent[2], REJECT);
+        assert_eq!(stations(&toy.at(1)), stations(&sent[2..3]));
     }
 
     #[test]
     fn silence_is_answered_by_the_same_octets_and_then_lost() {
-        let mut toy = Toy::new(1, 1);
+        let mut toy = Toy::closed(1, 1);
         let first = toy.at(0);
         assert_eq!(toy.at(100), first);
         assert_eq!(toy.at(200), []);
         assert!(toy.talks.is_finished());
-        assert_eq!((toy.losses(), toy.talks.ledger.tally.retransmitted), ([1, 0, 0], 1));
+        assert_eq!((toy.losses(), toy.tally().retransmitted), ([1, 0, 0], 1));
     }
 
     #[test]
-    fn the_state_comes_back_with_the_next_packet() {
-        let mut toy = Toy::new(1, 1);
+    fn the_state_comes_back_with_the_next_packet_from_the_same_port() {
+        let mut toy = Toy::closed(1, 1);
         let first = toy.at(0);
-        toy.answer(&first[0], Code::ACCESS_CHALLENGE, &[1, 2, 0, 6, 13, 0x20]);
-        let next = std::mem::take(&mut toy.sent.0);
+        let next = toy.answer(&first[0], CHALLENGE);
         let packet = Packet::parse(&next[0].1).unwrap();
-        assert_eq!(packet.first(kind::STATE), Some(&b"state"[..]));
+        assert_eq!((next[0].0, packet.first(kind::STATE)), (first[0].0, Some(&b"state"[..])));
         assert!(packet.authenticator() != Packet::parse(&first[0].1).unwrap().authenticator());
         assert_eq!(packet.first(kind::EAP_MESSAGE).and_then(|eap| eap.first()), Some(&2));
     }
 
     #[test]
-    fn an_accept_before_tls_is_done_is_no_success() {
-        let mut toy = Toy::new(1, 1);
+    fn an_answer_that_comes_twice_or_late_is_no_wrong_one() {
+        let mut toy = Toy::closed(1, 1);
         let first = toy.at(0);
-        toy.answer(&first[0], Code::ACCESS_ACCEPT, &[3, 2, 0, 4]);
-        let tally = &toy.talks.ledger.tally;
-        assert_eq!((toy.losses(), tally.answered(), tally.wrong_answers()), ([0, 1, 0], 0, 1));
+        let next = toy.answer(&first[0], CHALLENGE);
+        assert_eq!(toy.answer(&first[0], CHALLENGE), []);
+        [100, 200].into_iter().for_each(|now| drop(toy.at(now)));
+        assert_eq!(toy.answer(&next[0], CHALLENGE), []);
+        let tally = toy.tally();
+        assert_eq!((tally.duplicates, tally.late, tally.wrong_answers(), toy.losses()), (1, 1, 0, [1, 0, 0]));
+    }
+
+    #[test]
+    fn an_accept_before_tls_is_done_is_no_success() {
+        let mut toy = Toy::closed(1, 1);
+        let first = toy.at(0);
+        toy.answer(&first[0], ACCEPT);
+        assert_eq!((toy.losses(), toy.tally().answered(), toy.tally().wrong_answers()), ([0, 1, 0], 0, 1));
     }
 
     #[test]
     fn a_reject_is_an_answer() {
-        let mut toy = Toy::new(1, 1);
+        let mut toy = Toy::closed(1, 1);
         let first = toy.at(0);
-        toy.answer(&first[0], Code::ACCESS_REJECT, &[4, 2, 0, 4]);
-        assert_eq!((toy.losses(), toy.talks.ledger.tally.answers(Verdict::Reject)), ([0, 0, 0], 1));
+        toy.answer(&first[0], REJECT);
+        assert_eq!((toy.losses(), toy.tally().answers(Verdict::Reject)), ([0, 0, 0], 1));
         toy.at(1);
         assert!(toy.talks.is_finished());
+    }
+
+    #[test]
+    fn in_an_open_loop_they_begin_whatever_the_server_does_and_latency_begins_when_they_were_due() {
+        let mut toy = Toy::new(Plan { count: Some(7), ..plan(Pace::Steady(1_000.0), 100) });
+        // The generator comes 5 ms late: six are due.
+        let sent = toy.at(5);
+        assert_eq!((sent.len(), toy.tally().lateness.max()), (6, Duration::from_millis(5)));
+        toy.now = Mono::default().plus(Duration::from_millis(6));
+        let next = toy.answer(&sent[0], CHALLENGE);
+        toy.now = Mono::default().plus(Duration::from_millis(9));
+        toy.answer(&next[0], REJECT);
+        assert_eq!(toy.tally().latency_of_all().max(), Duration::from_millis(9));
+        assert_eq!(toy.tally().service.max(), Duration::from_millis(3), "of a round trip");
+        assert_eq!((toy.at(9).len(), toy.at(10).len()), (1, 0), "seven in all");
+    }
+
+    #[test]
+    fn a_storm_grows() {
+        let pace = Pace::Storm { rate: 400.0, ramp: Duration::from_secs(1) };
+        let mut toy = Toy::new(Plan { retries: 0, ..plan(pace, 1_000) });
+        let begun = [250, 500, 750, 1_000].map(|end| (end - 250..end).map(|now| toy.at(now).len()).sum::<usize>());
+        // A quarter of a triangle's area of 200, and so on.
+        assert_eq!(begun, [13, 37, 63, 87]);
+    }
+
+    #[test]
+    fn what_is_due_without_a_device_or_an_identifier_waits_and_is_lost_for_want_of_it() {
+        for (devices, cause, most) in [(3, Loss::NoDevice, 3_u32), (1_000, Loss::NoIdentifier, 256)] {
+            let mut toy = Toy::new(Plan { sockets: 1, retries: 10, ..plan(Pace::Steady(5_000.0), devices) });
+            let mut first = Vec::new();
+            (0..=90).for_each(|now| first.extend(toy.at(now)));
+            assert_eq!((first.len(), toy.tally().lost.total()), (most as usize, 0), "{cause:?}");
+            // One that waited leaves, and tells how long.
+            toy.answer(&first[0], REJECT);
+            assert_eq!(toy.at(91).len(), 1);
+            assert_eq!(toy.tally().lateness.max(), Duration::from_millis(91) - Duration::from_secs(1) * most / 5_000);
+            (92..=400).for_each(|now| drop(toy.at(now)));
+            let lost = &toy.tally().lost;
+            assert!(lost.of(cause) > 500 && lost.of(cause) == lost.total(), "{cause:?} {lost:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn every_conversation_that_was_due_is_answered_or_lost_once(
+            steps in proptest::collection::vec((0u64..40, 0u8..9, any::<prop::sample::Index>()), 1..60),
+            is_open in any::<bool>(), retries in 0u32..3, devices in 20u64..200,
+        ) {
+            let pace = if is_open { Pace::Steady(150.0) } else { Pace::Window(20) };
+            let mut toy = Toy::new(Plan { retries, sockets: 2, ..plan(pace, devices) });
+            let mut seen: Vec<(usize, Vec<u8>)> = Vec::new();
+            let mut now = 0;
+            for (wait, what, which) in steps {
+                now += wait;
+                seen.extend(toy.at(now));
+                if seen.is_empty() { continue }
+                let request = seen[which.index(seen.len())].clone();
+                match what {
+                    0..4 => { let next = toy.answer(&request, CHALLENGE); seen.extend(next); }
+                    4 | 5 => drop(toy.answer(&request, REJECT)),
+                    6 => drop(toy.answer(&request, ACCEPT)),
+                    7 => toy.talks.receive(toy.now, request.0, &request.1, &mut toy.sent),
+                    _ => toy.talks.unsent(request.0, request.1[1]),
+                }
+                prop_assert_eq!(toy.talks.busy.len(), toy.talks.traffic.in_flight.count());
+            }
+            toy.talks.stop();
+            while !toy.talks.is_finished() {
+                now += 100;
+                toy.at(now);
+            }
+            let tally = toy.tally();
+            prop_assert_eq!(tally.due, tally.answered() + tally.lost.total());
+            prop_assert!(tally.sent <= tally.due);
+            prop_assert!(toy.talks.busy.is_empty() && toy.talks.traffic.in_flight.earliest().is_none());
+        }
     }
 }

@@ -13,257 +13,130 @@ use crate::{
 
 use super::{
     devices::Draw,
-    in_flight::{InFlight, Place, Request},
-    judge::{is_anybodys, judge},
+    in_flight::{Place, Request},
     plan::Plan,
     request::{Authenticators, Requests},
-    schedule::Pace,
     tally::{Loss, Second, Verdict},
-    work::{Ended, Ledger, Share, Work, peer},
+    timetable::Next,
+    traffic::{STEPS, Silence, Traffic},
+    work::{Ended, Share, Work, peer},
 };
-
-/// Requests that are begun, or sent again, before answers are looked for.
-const STEPS: usize = 256;
 
 /// One thread's share of a run.
 pub(super) struct Generator {
-    plan: Arc<Plan>,
-    share: Share,
-    in_flight: InFlight,
+    traffic: Traffic<()>,
     requests: Requests,
     authenticators: Authenticators,
     draw: Draw,
     chance: Chance,
-    ledger: Ledger,
-    /// Requests of this share under way at once; only in a closed loop.
-    window: usize,
-    /// Measured requests that may still become due.
-    left: u64,
-    /// Requests of this share that became due.
-    arrivals: u64,
-    /// When the next one is due, in an open loop.
-    due: Mono,
-    /// When one that was due last found no free Identifier.
-    blocked_at: Option<Mono>,
-    is_over: bool,
-    /// When each source port was last told that nobody listens.
-    refused_at: Vec<Option<Mono>>,
 }
 
 impl Generator {
     /// `start`: the same for all threads.
     pub(super) fn new(plan: Arc<Plan>, share: Share, start: Mono) -> Result<Self, Full> {
         let [first, second, third] = share.seeds;
-        let window = match plan.pace {
-            Pace::Window(window) => usize::try_from(share.part(window as u64)).unwrap_or(window),
-            Pace::Steady(_) | Pace::Storm { .. } => usize::MAX,
-        };
-        let mut generator = Self {
-            in_flight: InFlight::new(share.sockets),
+        Ok(Self {
             requests: Requests::new(Arc::clone(&plan.secret), share.nas, &plan.attributes)?,
             authenticators: Authenticators::new([first, second]),
             draw: Draw::new(plan.distribution, plan.devices.count()),
             chance: Chance::new(third),
-            ledger: Ledger::new(&plan, start),
-            window,
-            left: share.part(plan.count.unwrap_or(u64::MAX)),
-            arrivals: 0,
-            due: start,
-            blocked_at: None,
-            is_over: false,
-            refused_at: vec![None; share.sockets],
-            plan,
-            share,
-        };
-        generator.due = generator.next_due();
-        Ok(generator)
+            traffic: Traffic::new(plan, &share, start, usize::MAX),
+        })
     }
 
-    /// When the next request that can leave now was due.
-    fn next(&mut self, now: Mono) -> Option<Mono> {
-        if self.is_over || now < self.ledger.start {
-            return None;
-        }
-        let is_open = self.window == usize::MAX;
-        let due = if is_open { self.due } else { now };
-        if due >= self.ledger.end || (self.left == 0 && self.ledger.counts(due)) {
-            self.is_over = true;
-            return None;
-        }
-        if due > now || self.in_flight.count() >= self.window {
-            return None;
-        }
-        if !self.in_flight.has_room() {
-            self.blocked_at = Some(now);
-            // In an open loop it stays due, and is older when it leaves, or is given up.
-            return (is_open && now.since(due) > self.plan.timeout).then_some(due);
-        }
-        Some(due)
-    }
-
-    fn next_due(&self) -> Mono {
-        let number = self.arrivals * self.share.of as u64 + self.share.number as u64;
-        self.plan.pace.due(number).map_or(self.ledger.start, |after| self.ledger.start.plus(after))
-    }
-
-    fn send(&mut self, now: Mono, due: Mono, is_measured: bool, place: Place, out: &mut dyn Outbox) {
+    fn send(&mut self, now: Mono, due: Mono, is_measured: bool, out: &mut dyn Outbox) {
+        let Some(place) = self.traffic.in_flight.take() else { return };
         let authenticator = self.authenticators.draw();
         let device = self.draw.next(&mut self.chance);
-        let mac = self.plan.devices.mac(device);
+        let mac = self.traffic.plan.devices.mac(device);
         let octets = self.requests.write(place.identifier(), &authenticator, mac);
-        out.send(&peer(&self.plan, place.socket()), octets);
+        out.send(&peer(&self.traffic.plan, place.socket()), octets);
+        let (retransmissions, disbelieved) = (0, None);
         let request =
-            Request { authenticator, device, due, sent: now, retransmissions: 0, is_measured, disbelieved: None };
-        self.in_flight.start(place, request, now.plus(self.plan.timeout));
+            Request { authenticator, device, due, sent: now, retransmissions, is_measured, disbelieved, of: () };
+        self.traffic.start(now, place, request);
         if is_measured {
-            self.ledger.sent(now, due);
+            self.traffic.ledger.sent(now, due);
         }
+    }
+
+    fn send_again(&mut self, place: Place, out: &mut dyn Outbox) {
+        let Some(request) = self.traffic.in_flight.request(place) else { return };
+        // The same parts give the same octets.
+        let mac = self.traffic.plan.devices.mac(request.device);
+        let octets = self.requests.write(place.identifier(), &request.authenticator, mac);
+        out.send(&peer(&self.traffic.plan, place.socket()), octets);
     }
 
     fn answered(&mut self, now: Mono, place: Place, verdict: Verdict) {
-        let Some(request) = self.in_flight.finish(place, true).filter(|request| request.is_measured) else { return };
-        self.ledger.answered(now, request.due, verdict);
-        self.ledger.tally.service.record(now.since(request.sent));
-        self.ledger.tally.answered_after_retransmission += u64::from(request.retransmissions > 0);
-    }
-
-    /// An answer that no present request waits for.
-    fn unasked(&mut self, now: Mono, place: Place, octets: &[u8]) {
-        let former = self.in_flight.former(place);
-        let counted = u64::from(self.ledger.counts(now));
-        match former.filter(|former| judge(octets, &former.authenticator, &self.plan).is_ok()) {
-            Some(former) if former.was_answered => self.ledger.tally.duplicates += counted,
-            Some(_) => self.ledger.tally.late += counted,
-            None => self.ledger.stray(now),
-        }
-    }
-
-    fn give_up(&mut self, place: Place, cause: Loss) {
-        if self.in_flight.finish(place, false).is_some_and(|request| request.is_measured) {
-            self.ledger.lost(cause);
-        }
+        let request = self.traffic.in_flight.finish(place, true);
+        let Some(request) = request.filter(|request| request.is_measured) else { return };
+        let ledger = &mut self.traffic.ledger;
+        ledger.answered(now, request.due, verdict);
+        ledger.tally.service.record(now.since(request.sent));
+        ledger.tally.answered_after_retransmission += u64::from(request.retransmissions > 0);
     }
 }
 
 impl Work for Generator {
     fn offer(&mut self, now: Mono, out: &mut dyn Outbox) {
         for _ in 0..STEPS {
-            let Some(due) = self.next(now) else { return };
-            let is_measured = self.ledger.counts(due);
-            self.arrivals += 1;
-            if is_measured {
-                self.left -= 1;
-                self.ledger.tally.due += 1;
-            }
-            if self.window == usize::MAX {
-                self.due = self.next_due();
-                if now.since(due) > self.plan.timeout {
-                    // Nobody would wait for it any more. To leave it out keeps the rate for those that come after it.
-                    let was_blocked = !self.in_flight.has_room() || self.blocked_at.is_some_and(|at| at >= due);
-                    if is_measured {
-                        let cause = if was_blocked { Loss::NoIdentifier } else { Loss::GeneratorLate };
-                        self.ledger.skipped(now, cause);
-                    }
-                    continue;
-                }
-            }
-            if let Some(place) = self.in_flight.take() {
-                self.send(now, due, is_measured, place, out);
+            match self.traffic.next(now) {
+                Some(Next::Leave { due, is_measured }) => self.send(now, due, is_measured, out),
+                Some(Next::TooOld) => {}
+                None => return,
             }
         }
     }
 
     fn expire(&mut self, now: Mono, out: &mut dyn Outbox) {
         for _ in 0..STEPS {
-            let Some((place, _)) = self.in_flight.earliest().filter(|(_, deadline)| *deadline <= now) else { return };
-            let Some(request) = self.in_flight.request(place) else { return };
-            if request.retransmissions < self.plan.retries {
-                request.retransmissions += 1;
-                self.ledger.tally.retransmitted += u64::from(request.is_measured);
-                // The same parts give the same octets.
-                let mac = self.plan.devices.mac(request.device);
-                let octets = self.requests.write(place.identifier(), &request.authenticator, mac);
-                out.send(&peer(&self.plan, place.socket()), octets);
-                self.in_flight.postpone(place, now.plus(self.plan.timeout));
-                continue;
+            match self.traffic.silent(now) {
+                Some((place, Silence::Again)) => self.send_again(place, out),
+                Some((place, Silence::Lost(cause))) => {
+                    self.traffic.lose(place, cause);
+                }
+                None => return,
             }
-            let refused_at = self.refused_at.get(place.socket()).copied().flatten();
-            let was_refused = refused_at.is_some_and(|at| at >= request.sent);
-            let silence = if was_refused { Loss::Refused } else { Loss::NoAnswer };
-            let cause = request.disbelieved.unwrap_or(silence);
-            self.give_up(place, cause);
         }
     }
 
     fn receive(&mut self, now: Mono, socket: usize, octets: &[u8], _: &mut dyn Outbox) {
-        let Some(identifier) = octets.get(1).filter(|_| socket < self.share.sockets) else {
-            self.ledger.stray(now);
-            return;
-        };
-        let place = Place::of(socket, *identifier);
-        let former = self.in_flight.former(place);
-        let Some(request) = self.in_flight.request(place) else {
-            self.unasked(now, place, octets);
-            return;
-        };
-        let cause = match judge(octets, &request.authenticator, &self.plan) {
-            Ok(verdict) => return self.answered(now, place, verdict),
-            Err(cause) => cause,
-        };
-        if is_anybodys(cause) && former.is_some_and(|former| judge(octets, &former.authenticator, &self.plan).is_ok()) {
-            self.unasked(now, place, octets);
-            return;
-        }
-        request.disbelieved = Some(cause);
-        if request.is_measured {
-            self.ledger.tally.disbelieved.count(cause);
-        }
-        if !is_anybodys(cause) {
-            self.give_up(place, cause);
+        match self.traffic.receive(now, socket, octets) {
+            Some((place, Ok(verdict))) => self.answered(now, place, verdict),
+            Some((place, Err(cause))) => {
+                self.traffic.lose(place, cause);
+            }
+            None => {}
         }
     }
 
     fn refused(&mut self, now: Mono, socket: usize) {
-        if let Some(at) = self.refused_at.get_mut(socket) {
-            *at = Some(now);
-            self.ledger.tally.refusals += 1;
-        }
+        self.traffic.refused(now, socket);
     }
 
     fn unsent(&mut self, socket: usize, identifier: u8) {
-        self.give_up(Place::of(socket, identifier), Loss::SendFailed);
+        self.traffic.lose(Place::of(socket, identifier), Loss::SendFailed);
     }
 
     fn take_second(&mut self, now: Mono) -> Option<Second> {
-        self.ledger.take_second(now, self.in_flight.count())
+        self.traffic.take_second(now)
     }
 
     fn stop(&mut self) {
-        self.is_over = true;
+        self.traffic.stop();
     }
 
     fn is_finished(&self) -> bool {
-        self.is_over && self.in_flight.count() == 0
+        self.traffic.is_finished()
     }
 
     fn wake_at(&self, now: Mono) -> Mono {
-        let mut at = self.ledger.end_of_second();
-        if let Some((_, deadline)) = self.in_flight.earliest() {
-            at = at.min(deadline);
-        }
-        if self.is_over {
-            return at;
-        }
-        if self.window == usize::MAX {
-            let next = if self.in_flight.has_room() { self.due } else { self.due.plus(self.plan.timeout) };
-            return at.min(next);
-        }
-        let is_blocked = self.in_flight.count() >= self.window || !self.in_flight.has_room();
-        at.min(if is_blocked { self.ledger.end } else { now.max(self.ledger.start) })
+        self.traffic.wake_at(now)
     }
 
     fn finish(self: Box<Self>) -> Ended {
-        self.ledger.finish()
+        self.traffic.finish()
     }
 }
 
@@ -275,7 +148,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        bench::{plan::Answers, tally::Tally},
+        bench::{plan::Answers, schedule::Pace, tally::Tally},
         engine::action::Peer,
         radius::{code::Code, kind, packet::Packet, reply::ReplyBuffer, secret::Secret},
     };
@@ -334,7 +207,7 @@ mod tests {
         }
 
         fn tally(&self) -> &Tally {
-            &self.generator.ledger.tally
+            &self.generator.traffic.ledger.tally
         }
     }
 
@@ -544,16 +417,6 @@ mod tests {
         assert!(toy.generator.is_finished());
     }
 
-    #[test]
-    fn threads_take_turns_in_an_open_loop() {
-        let plan = Arc::new(Plan { pace: Pace::Steady(30.0), threads: 3, ..plan() });
-        let due = [0, 1, 2].map(|number| {
-            let share = Share { number, of: 3, sockets: 1, nas: [127, 0, 0, 1].into(), seeds: [1, 2, 3] };
-            Generator::new(Arc::clone(&plan), share, Mono::default()).unwrap().due.as_nanos() / 1_000_000
-        });
-        assert_eq!(due, [0, 33, 66]);
-    }
-
     proptest! {
         #[test]
         fn every_request_that_was_due_is_answered_or_lost_once(
@@ -584,7 +447,7 @@ mod tests {
             let tally = toy.tally();
             prop_assert_eq!(tally.due, tally.answered() + tally.lost.total());
             prop_assert!(tally.sent <= tally.due);
-            prop_assert!(toy.generator.in_flight.earliest().is_none());
+            prop_assert!(toy.generator.traffic.in_flight.earliest().is_none());
         }
     }
 }

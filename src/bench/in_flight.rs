@@ -1,7 +1,7 @@
 //! What is under way: a slot for each Identifier of each source port, and the order in which they run out of time.
 //!
 //! Owns which Identifier is used next and what a slot remembers of its request. What an answer means stands in
-//! `generator`.
+//! `traffic`.
 
 use std::collections::VecDeque;
 
@@ -12,9 +12,9 @@ use super::tally::Loss;
 /// Identifiers of one source port (RFC 2865 section 3: one octet).
 pub(super) const IDENTIFIERS: usize = 256;
 
-/// A request that is under way.
+/// A request that is under way. `T`: what it belongs to.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
+pub(super) struct Request<T = ()> {
     pub(super) authenticator: [u8; 16],
     pub(super) device: u64,
     /// When it should have left, by the schedule.
@@ -26,6 +26,7 @@ pub(super) struct Request {
     pub(super) is_measured: bool,
     /// Why an answer to it was not believed; the reason if no better one comes.
     pub(super) disbelieved: Option<Loss>,
+    pub(super) of: T,
 }
 
 /// The request that had an Identifier before: its late and repeated answers are told from wrong ones by it.
@@ -54,9 +55,9 @@ impl Place {
     }
 }
 
-#[derive(Clone, Debug, Default)]
-struct Slot {
-    request: Option<Request>,
+#[derive(Clone, Debug)]
+struct Slot<T> {
+    request: Option<Request<T>>,
     former: Option<Former>,
     deadline: Mono,
     /// The neighbours in the order of deadlines.
@@ -64,10 +65,16 @@ struct Slot {
     after: Option<usize>,
 }
 
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self { request: None, former: None, deadline: Mono::default(), before: None, after: None }
+    }
+}
+
 /// All slots of one thread.
 #[derive(Debug)]
-pub(super) struct InFlight {
-    slots: Vec<Slot>,
+pub(super) struct InFlight<T = ()> {
+    slots: Vec<Slot<T>>,
     /// Of each source port, the Identifiers that are free; the one that rested longest first, so that an answer that
     /// comes late meets a slot that still knows its request.
     // Bound: 256 for each source port.
@@ -83,10 +90,10 @@ pub(super) struct InFlight {
 /// port has a burst.
 const ROW: usize = 16;
 
-impl InFlight {
+impl<T> InFlight<T> {
     pub(super) fn new(sockets: usize) -> Self {
         Self {
-            slots: vec![Slot::default(); sockets * IDENTIFIERS],
+            slots: (0..sockets * IDENTIFIERS).map(|_| Slot::default()).collect(),
             free: vec![(0..=u8::MAX).collect(); sockets],
             count: 0,
             first: None,
@@ -122,8 +129,14 @@ impl InFlight {
         }
     }
 
+    /// A free place at this source port; none if all of its Identifiers are under way.
+    pub(super) fn take_at(&mut self, socket: usize) -> Option<Place> {
+        let identifier = self.free.get_mut(socket)?.pop_front()?;
+        Some(Place::of(socket, identifier))
+    }
+
     /// Begins the wait of `request` in a place that was taken. Deadlines never go back.
-    pub(super) fn start(&mut self, place: Place, request: Request, deadline: Mono) {
+    pub(super) fn start(&mut self, place: Place, request: Request<T>, deadline: Mono) {
         if let Some(slot) = self.slots.get_mut(place.0) {
             slot.request = Some(request);
             self.count += 1;
@@ -132,7 +145,7 @@ impl InFlight {
     }
 
     /// The request that waits in a place.
-    pub(super) fn request(&mut self, place: Place) -> Option<&mut Request> {
+    pub(super) fn request(&mut self, place: Place) -> Option<&mut Request<T>> {
         self.slots.get_mut(place.0)?.request.as_mut()
     }
 
@@ -142,7 +155,7 @@ impl InFlight {
     }
 
     /// Ends the wait: the place is free.
-    pub(super) fn finish(&mut self, place: Place, was_answered: bool) -> Option<Request> {
+    pub(super) fn finish(&mut self, place: Place, was_answered: bool) -> Option<Request<T>> {
         let slot = self.slots.get_mut(place.0)?;
         let request = slot.request.take()?;
         slot.former = Some(Former { authenticator: request.authenticator, was_answered });
@@ -208,6 +221,7 @@ mod tests {
             retransmissions: 0,
             is_measured: true,
             disbelieved: None,
+            of: (),
         }
     }
 
@@ -235,6 +249,20 @@ mod tests {
         in_flight.finish(Place::of(0, 77), false);
         assert_eq!(in_flight.take(), Some(Place::of(0, 77)));
         assert!(in_flight.former(Place::of(0, 77)).is_some_and(|former| !former.was_answered));
+    }
+
+    #[test]
+    fn who_stays_at_a_source_port_gets_another_identifier_of_it() {
+        let mut in_flight = InFlight::new(2);
+        let place = in_flight.take().unwrap();
+        in_flight.start(place, request(0), Mono::default());
+        in_flight.finish(place, true);
+        assert_eq!(in_flight.take_at(place.socket()), Some(Place::of(0, 1)), "the one that was freed rests longest");
+        for _ in 0..255 {
+            assert!(in_flight.take_at(0).is_some());
+        }
+        assert_eq!(in_flight.take_at(0), None);
+        assert_eq!(in_flight.take_at(9), None, "there is no such port");
     }
 
     proptest! {

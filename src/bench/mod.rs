@@ -18,8 +18,10 @@
 //! - [`devices`]: who asks, uniformly or by Zipf's law
 //! - [`request`]: the requests
 //! - `work`: what a thread's share is, without its sockets; `line`: its sockets
-//! - `generator`: MAC bypasses; `in_flight`: their Identifiers; `judge`: whether an answer is right
-//! - `conversations`: EAP-TLS, each conversation with a source port of its own
+//! - `traffic`: what is under way, whatever it says; `timetable`: what is due; `in_flight`: Identifiers; `judge`: whether an
+//!   answer is right
+//! - `generator`: MAC bypasses
+//! - `conversations`: whole conversations of EAP-TLS
 //! - [`tally`]: what became of the requests
 //! - [`histogram`]: latencies in fixed memory
 //!
@@ -47,6 +49,8 @@ pub mod request;
 pub mod run;
 pub mod schedule;
 pub mod tally;
+mod timetable;
+mod traffic;
 mod work;
 
 pub use devices::{Devices, Distribution};

@@ -58,9 +58,8 @@ pub struct Plan {
     pub attributes: Vec<u8>,
     /// What a right answer is.
     pub answers: Answers,
-    /// Certificates of devices that shake hands by EAP-TLS instead of a MAC bypass, in a closed loop of whole conversations;
-    /// each at once needs a source port and a device of its own. Device number `n` has the `n`th certificate, and begins
-    /// again after the last.
+    /// Certificates of devices that shake hands by EAP-TLS instead of a MAC bypass. The pace is that of whole conversations;
+    /// each at once needs a device of its own. Device number `n` has the `n`th certificate, and begins again after the last.
     pub eap_tls: Option<Arc<[Supplicant]>>,
     /// Whether threads never wait for the system to wake them: each takes a whole core, and requests leave nearer to
     /// their moment.
@@ -146,10 +145,10 @@ impl Plan {
             return Err(Refused::Pace);
         }
         if let Some(supplicants) = &self.eap_tls {
-            let room = self.devices.count().min(self.sockets as u64);
-            let is_closed = matches!(self.pace, Pace::Window(window) if window as u64 <= room);
+            // In an open loop those that find none wait; but no thread can do without.
+            let at_once = if let Pace::Window(window) = self.pace { window } else { self.threads };
             let is_checked = matches!(self.answers, Answers::Signed | Answers::MaybeUnsigned);
-            if !is_closed || !is_checked || supplicants.is_empty() {
+            if self.devices.count() < at_once as u64 || !is_checked || supplicants.is_empty() {
                 return Err(Refused::EapTls);
             }
         }
@@ -195,7 +194,7 @@ pub enum Refused {
     Sockets,
     /// A window or rate out of its bounds.
     Pace,
-    /// EAP-TLS without certificates, without a source port and a device for each conversation, or not in a closed loop.
+    /// EAP-TLS without certificates, or without a device for each conversation at once.
     EapTls,
     /// A warm-up would take the storm's surprise away.
     WarmUpBeforeStorm,
@@ -238,8 +237,8 @@ impl fmt::Display for Refused {
                 limits::BENCH_RATE_MAX
             ),
             Self::EapTls => f.write_str(
-                "EAP-TLS needs certificates, runs in a closed loop, and each conversation at once needs a source port and \
-                 a device",
+                "EAP-TLS needs certificates, and a device for each conversation at once: as many --devices as the window, \
+                 or as there are threads",
             ),
             Self::WarmUpBeforeStorm => f.write_str("a storm comes without a warm-up; its ramp is what grows"),
             Self::Duration => write!(

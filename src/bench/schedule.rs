@@ -1,4 +1,4 @@
-//! When requests are due: [`Pace`].
+//! When requests are due: [`Pace`]. Of EAP-TLS whole conversations are meant.
 //!
 //! Owns the arithmetic of rates and ramps. It reads no clock: a moment is a distance from the start.
 

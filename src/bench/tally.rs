@@ -29,6 +29,8 @@ pub enum Loss {
     SendFailed,
     /// It was due and could not leave in time: all Identifiers of all source ports were under way.
     NoIdentifier,
+    /// It was due and could not leave in time: all devices were in a conversation.
+    NoDevice,
     /// It was due and could not leave in time: the generator was too slow.
     GeneratorLate,
 }
@@ -38,7 +40,7 @@ const LOSSES: usize = Loss::ALL.len();
 
 impl Loss {
     /// All causes, in the order of the reports.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NoAnswer,
         Self::WrongAuthenticator,
         Self::WrongMessageAuthenticator,
@@ -50,6 +52,7 @@ impl Loss {
         Self::Refused,
         Self::SendFailed,
         Self::NoIdentifier,
+        Self::NoDevice,
         Self::GeneratorLate,
     ];
 
@@ -68,6 +71,7 @@ impl Loss {
             Self::Refused => "refused",
             Self::SendFailed => "send-failed",
             Self::NoIdentifier => "no-identifier",
+            Self::NoDevice => "no-device",
             Self::GeneratorLate => "generator-late",
         }
     }
@@ -89,6 +93,7 @@ impl Loss {
             Self::Refused => "refused (ICMP); nobody listens at that port",
             Self::SendFailed => "the system did not take the request",
             Self::NoIdentifier => "due, but all Identifiers were under way; use more --sockets",
+            Self::NoDevice => "due, but all devices were in a conversation; use more --devices",
             Self::GeneratorLate => "due, but the generator was too slow; use more --threads",
         }
     }
@@ -290,9 +295,9 @@ mod tests {
             (0..times).for_each(|_| losses.count(cause));
         }
         assert!(Loss::ALL.into_iter().enumerate().all(|(times, cause)| losses.of(cause) == times as u64));
-        assert_eq!(losses.total(), (0..12).sum::<u64>());
+        assert_eq!(losses.total(), (0..13).sum::<u64>());
         let names: std::collections::BTreeSet<_> = Loss::ALL.map(Loss::label).into_iter().collect();
-        assert_eq!(names.len(), 12);
+        assert_eq!(names.len(), 13);
     }
 
     #[test]

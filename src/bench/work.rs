@@ -1,7 +1,7 @@
 //! One thread's share of a run: what drives it ([`Work`]), which part of the whole it is ([`Share`]), and its books
 //! ([`Ledger`]).
 //!
-//! Owns what all kinds of load have in common. What is sent stands in `generator` and `conversations`.
+//! Owns the frame that all kinds of load have in common. What is sent stands in `generator` and `conversations`.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -22,7 +22,7 @@ pub(super) trait Work: Send {
     /// Sends again, or gives up, what has waited long enough; at most some hundred.
     fn expire(&mut self, now: Mono, out: &mut dyn Outbox);
 
-    /// Sends requests that are due, at most some hundred.
+    /// Sends requests that are due, at most some hundred; fewer of those that take long to write.
     fn offer(&mut self, now: Mono, out: &mut dyn Outbox);
 
     /// Takes a datagram that came to one of the source ports, and may answer it.
@@ -92,7 +92,6 @@ pub(super) fn peer(plan: &Plan, socket: usize) -> Peer {
 /// The moments of a run, and what happened.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    pub(super) start: Mono,
     /// The end of the warm-up.
     pub(super) measured_from: Mono,
     /// From here on nothing becomes due.
@@ -107,7 +106,6 @@ impl Ledger {
     pub(super) fn new(plan: &Plan, start: Mono) -> Self {
         let measured_from = start.plus(plan.warm_up);
         Self {
-            start,
             measured_from,
             end: measured_from.plus(plan.duration),
             tally: Tally::default(),

@@ -65,11 +65,16 @@ Examples:
   # 32 handshakes at once, by all devices of a folder that `radmit certs lab` wrote
   radmit bench --secret-file secret --eap-tls --certs lab --window 32 --duration 30s
 
+  # after a power cut: from none to 300 new handshakes a second within 30 seconds, whatever the server does
+  radmit bench --secret-file secret --eap-tls --certs lab --rate 300 --storm --ramp 30s --duration 1m
+
 Every request has a new Request Authenticator and is signed when it leaves, so no right answer can
 come from a server's store of replies; those after a retransmission (--retries) are counted apart.
 
 With --rate latency begins when a request was due, not when it was sent: a server that stands still
 delays all that is due meanwhile, and they tell it. In a closed loop a slow server slows the load.
+With --eap-tls a whole handshake counts as one request, in --window, --rate and --count, in latencies
+and in losses; --timeout and --retries are for each of its packets.
 
 Exit code: 0 if requests were answered and no answer was wrong, whatever was lost; 1 if nothing was
 answered or an answer was wrong; 2 if the run did not begin.";
@@ -132,7 +137,7 @@ pub struct Arguments {
     spin: bool,
 
     /// So many devices, with MAC addresses counted up from the first [default: 1; with --eap-tls one for each
-    /// conversation at once]
+    /// handshake at once]
     #[arg(long, value_name = "NUMBER", help_heading = "Requests")]
     devices: Option<u64>,
     /// The MAC address of the first device
@@ -147,8 +152,8 @@ pub struct Arguments {
     /// How often each device asks: uniform, or zipf with an exponent (1 if it is not given)
     #[arg(long, value_name = "uniform|zipf[:EXPONENT]", default_value = "uniform", value_parser = distribution, help_heading = "Requests")]
     distribution: Distribution,
-    /// Devices shake hands by EAP-TLS instead of a MAC bypass; so many conversations at once as the window says
-    #[arg(long, conflicts_with = "rate", help_heading = "EAP-TLS")]
+    /// Devices shake hands by EAP-TLS instead of a MAC bypass; window and rate are those of whole handshakes
+    #[arg(long, help_heading = "EAP-TLS")]
     eap_tls: bool,
     /// A folder of `radmit certs`: all devices in it take turns
     #[arg(long, value_name = "DIR", requires = "eap_tls", help_heading = "EAP-TLS")]
@@ -227,9 +232,13 @@ fn plan(arguments: &Arguments, secret_of_environment: Option<String>) -> Result<
         (Some(rate), false) => Pace::Steady(rate),
         (Some(rate), true) => Pace::Storm { rate, ramp: arguments.ramp.unwrap_or(RAMP) },
     };
-    let (usual_sockets, usual_devices) = match pace {
-        Pace::Window(conversations) if arguments.eap_tls => (conversations, conversations as u64),
-        _ => (Plan::sockets_for(pace, arguments.timeout, arguments.retries), 1),
+    let usual_sockets = Plan::sockets_for(pace, arguments.timeout, arguments.retries).max(arguments.threads);
+    let sockets = arguments.sockets.unwrap_or(usual_sockets);
+    let usual_devices = match pace {
+        _ if !arguments.eap_tls => 1,
+        Pace::Window(handshakes) => handshakes as u64,
+        // One for each Identifier: what runs short is then what --sockets adds to.
+        Pace::Steady(_) | Pace::Storm { .. } => sockets as u64 * 256,
     };
     Ok(Plan {
         is_own_server: arguments.i_own_this_server,
@@ -239,7 +248,7 @@ fn plan(arguments: &Arguments, secret_of_environment: Option<String>) -> Result<
         count: arguments.count,
         timeout: arguments.timeout,
         retries: arguments.retries,
-        sockets: arguments.sockets.unwrap_or(usual_sockets.max(arguments.threads)),
+        sockets,
         sources: arguments.source.clone(),
         threads: arguments.threads,
         devices: devices(arguments, usual_devices)?,
@@ -419,7 +428,8 @@ mod tests {
             ("--secret x --certs lab", "--eap-tls"),
             ("--secret x --eap-tls", "needs --certs DIR"),
             ("--secret x --eap-tls --certs nowhere", "nowhere: "),
-            ("--secret x --eap-tls --rate 5", "cannot be used with"),
+            ("--secret x --eap-tls --rate 5", "needs --certs DIR"),
+            ("--secret x --eap-tls --window 5 --rate 5", "cannot be used with"),
         ] {
             let refused = read(line).unwrap_err();
             assert!(refused.contains(said), "{line}: {refused}");

@@ -54,11 +54,11 @@ pub(super) fn table(report: &Report, with_timeline: bool) -> String {
 }
 
 fn load(plan: &Plan) -> String {
+    let what = if plan.eap_tls.is_some() { "EAP-TLS, " } else { "" };
     let pace = match plan.pace {
-        Pace::Window(window) if plan.eap_tls.is_some() => format!("EAP-TLS, {window} handshakes at once"),
-        Pace::Window(window) => format!("closed loop, {window} under way"),
-        Pace::Steady(rate) => format!("open loop, {rate} a second"),
-        Pace::Storm { rate, ramp } => format!("storm, to {rate} a second within {} s", ramp.as_secs_f64()),
+        Pace::Window(window) => format!("{what}closed loop, {window} under way"),
+        Pace::Steady(rate) => format!("{what}open loop, {rate} a second"),
+        Pace::Storm { rate, ramp } => format!("{what}storm, to {rate} a second within {} s", ramp.as_secs_f64()),
     };
     let distribution = match plan.distribution {
         Distribution::Uniform => "uniform".to_owned(),
@@ -126,7 +126,9 @@ fn latencies(out: &mut String, plan: &Plan, tally: &Tally) {
         rows.push(("round trip", tally.service.clone()));
     }
     if is_open {
-        rows.push(("from sending", tally.service.clone()));
+        if !is_eap {
+            rows.push(("from sending", tally.service.clone()));
+        }
         rows.push(("sent late by", tally.lateness.clone()));
     }
     let told: Vec<Verdict> = Verdict::ALL.into_iter().filter(|verdict| tally.answers(*verdict) > 0).collect();
@@ -244,5 +246,33 @@ mod tests {
                   reject         19.8 ms   19.8 ms   19.8 ms   19.8 ms   19.8 ms   19.7 ms
         Closed loop: a slow server slows the load. For latencies at a given load use --rate.
         "#);
+    }
+
+    #[test]
+    fn handshakes_are_told_whole_and_by_round_trips_in_both_loops() {
+        let told = |pace| {
+            let mut report = report(pace);
+            report.plan.eap_tls = Some(Arc::from([]));
+            let table = table(&report, false);
+            let line =
+                |word: &str| table.lines().find(|line| line.contains(word)).map(str::trim).unwrap_or("-").to_owned();
+            [", EAP-TLS", "from due", "handshake  ", "round trip", "from sending", "sent late by"].map(line)
+        };
+        insta::assert_snapshot!(told(Pace::Steady(80.0)).join("\n"), @r"
+        server    127.0.0.1:1812, EAP-TLS, open loop, 80 a second; 8 source ports, 1 thread, 1 device
+        from due       9.90 ms   17.7 ms   19.5 ms   19.8 ms   19.8 ms   9.91 ms
+        -
+        round trip     9.90 ms   17.7 ms   19.5 ms   19.8 ms   19.8 ms   9.91 ms
+        -
+        sent late by         -         -         -         -         -         -
+        ");
+        insta::assert_snapshot!(told(Pace::Window(16)).join("\n"), @r"
+        server    127.0.0.1:1812, EAP-TLS, closed loop, 16 under way; 8 source ports, 1 thread, 1 device
+        -
+        handshake      9.90 ms   17.7 ms   19.5 ms   19.8 ms   19.8 ms   9.91 ms
+        round trip     9.90 ms   17.7 ms   19.5 ms   19.8 ms   19.8 ms   9.91 ms
+        -
+        -
+        ");
     }
 }

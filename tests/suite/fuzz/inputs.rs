@@ -98,6 +98,15 @@ pub(crate) fn engine_steps() -> Vec<Vec<u8>> {
         let learnt = [12, kind, kind];
         let talk = [&learnt[..], &eap(1, 6), &eap(2, 0), &[5, 0, 0], &eap(3, 4), &[10, 3, 7, 0, 0, 1, 10, 7]].concat();
         seeds.push([&[kind][..], &talk.repeat(2)].concat());
+        // The same shapes at once, each twice; and a conversation that goes on beside who begins one.
+        let together = |octets: &[u8]| [&[octets[0] | 0x80], &octets[1..]].concat();
+        let mut batches: Vec<u8> = [9, 10, 4, 2, 0, 9]
+            .into_iter()
+            .flat_map(|shape| [together(&request(shape, kind)), together(&[5, 0, 0])].concat())
+            .collect();
+        batches.extend([&eap(9, 6)[..], &[7, 0, 0, 1], &together(&eap(10, 6)), &together(&[15, 9, 30, 1])].concat());
+        batches.extend([&together(&request(9, kind)), &eap(11, 0)[..], &[10, 3]].concat());
+        seeds.push([&[kind][..], &batches.repeat(2)].concat());
         let mut chance = Chance::new(kind.into());
         seeds.push((0..400).map(|_| octet(&mut chance)).collect());
     }

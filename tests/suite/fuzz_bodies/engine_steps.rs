@@ -1,7 +1,8 @@
 //! Any list of steps in a toy world: never a panic, never an accept from an error, every request answered by its deadline
-//! or dropped with a reason, tables within their bounds.
+//! or dropped with a reason, every reply sent to who asked, tables within their bounds.
 //!
-//! Fuzzes the decisions and not just the parser: what arrives, what is repeated, what the cloud says, how time passes.
+//! Fuzzes the decisions and not just the parser: what arrives, alone or in a batch with others, what is repeated, what the
+//! cloud says, how time passes.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -19,6 +20,7 @@ use radmit::{
         record::Compliance,
     },
     engine::{Room, action::Port, client::MessageAuthenticatorMode, machine::Machine as _, snapshot::Snapshot},
+    limits::BATCH_DATAGRAMS,
     radius::{
         authenticator::{Signature, check_request_signature},
         code::Code,
@@ -30,6 +32,10 @@ use radmit::{
 };
 
 use crate::support::world::{SECRET, SERVER, Setting, World, guid, mac, swap_client};
+
+/// The bit of a step's octet that keeps its datagram back, to be part of one batch with those that come after it. Steps
+/// without it mean what they always meant.
+const TOGETHER: u8 = 0x80;
 
 /// How long the world's client waits for an answer.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -46,6 +52,8 @@ pub(crate) fn check(input: &[u8]) {
         play.step(&mut octets);
         play.look();
     }
+    play.deliver();
+    play.look();
     play.finish();
 }
 
@@ -74,6 +82,8 @@ struct Play {
     world: World,
     /// Everything that was sent into it: the sender, the port, the octets.
     asked: Vec<(SocketAddr, Port, Vec<u8>)>,
+    /// What was sent and has not arrived yet: it arrives as one batch.
+    on_the_way: Vec<(SocketAddr, Port, Vec<u8>)>,
     /// When the requests came that may still wait.
     arrivals: VecDeque<Mono>,
     questions: Vec<Question>,
@@ -108,6 +118,7 @@ impl Play {
         Self {
             world,
             asked: Vec::new(),
+            on_the_way: Vec::new(),
             arrivals: VecDeque::new(),
             questions: Vec::new(),
             records: HashMap::new(),
@@ -121,7 +132,12 @@ impl Play {
     }
 
     fn step(&mut self, octets: &mut Octets<'_>) {
-        match octets.next() % 16 {
+        let step = octets.next();
+        let is_datagram = matches!(step % 16, 0..=6 | 15);
+        if !is_datagram {
+            self.deliver();
+        }
+        match step % 16 {
             0..=4 => self.request(octets),
             5 | 6 => self.repeat(octets),
             7..=9 => self.answer(octets),
@@ -130,6 +146,9 @@ impl Play {
             13 => self.refuse_questions(octets),
             14 => self.reload(octets),
             _ => self.garble(octets),
+        }
+        if step & TOGETHER == 0 || self.on_the_way.len() == BATCH_DATAGRAMS {
+            self.deliver();
         }
     }
 
@@ -218,11 +237,27 @@ impl Play {
     }
 
     fn send(&mut self, from: SocketAddr, port: Port, datagram: Vec<u8>) {
-        self.received += 1;
-        self.arrivals.push_back(self.world.now.mono);
         self.asked.push((from, port, datagram.clone()));
-        let replies = self.world.send_from(from, port, &datagram);
-        self.check(&replies);
+        self.on_the_way.push((from, port, datagram));
+    }
+
+    /// What is on the way arrives: one datagram alone, several together.
+    fn deliver(&mut self) {
+        let batch = std::mem::take(&mut self.on_the_way);
+        self.received += batch.len() as u64;
+        self.arrivals.extend(batch.iter().map(|_| self.world.now.mono));
+        match &batch[..] {
+            [] => {}
+            [(from, port, datagram)] => {
+                let replies = self.world.send_from(*from, *port, datagram);
+                self.check(&replies);
+            }
+            _ => {
+                for (peer, reply) in self.world.send_in_turn(&batch) {
+                    self.check_reply(Some(peer.address), &reply);
+                }
+            }
+        }
     }
 
     /// The cloud answers a question, or tells what nobody asked.
@@ -300,52 +335,63 @@ impl Play {
 
     // --- what must hold -------------------------------------------------------------------------------------------------
 
-    /// Every reply answers a request, and an accept follows from what was said about its device.
     fn check(&mut self, replies: &[Vec<u8>]) {
+        replies.iter().for_each(|reply| self.check_reply(None, reply));
+    }
+
+    /// A reply answers a request, of whom it is sent to, and an accept follows from what was said about its device.
+    fn check_reply(&mut self, to: Option<SocketAddr>, octets: &[u8]) {
         let secret = Secret::new(SECRET.into()).expect("it is not empty");
-        self.replied += replies.len() as u64;
-        for octets in replies {
-            let reply = Packet::parse(octets).expect("what is sent is a whole packet");
-            let answers = |datagram: &[u8]| {
-                // A garbled copy has the authenticator of what it was made of, so the reply verifies for it too; but the
-                // engine drops what is signed wrongly, so it was not the copy that was answered.
-                Packet::parse(datagram).is_ok_and(|request| {
-                    verify_reply(&reply, &request, &secret).is_ok()
-                        && check_request_signature(&request, &secret) != Signature::Wrong
-                })
-            };
-            let request = self.asked.iter().rev().find(|(_, _, datagram)| answers(datagram));
-            let (_, _, request) = request.expect("a reply answers a request");
-            let request = Packet::parse(request).expect("it was parsed above");
-            if reply.code() == Code::ACCESS_CHALLENGE {
-                let eap = reply.all(kind::EAP_MESSAGE).flatten().copied().collect();
-                self.challenge = reply.first(kind::STATE).map(|state| (state.to_vec(), eap));
-            }
-            if reply.code() != Code::ACCOUNTING_RESPONSE {
-                assert_eq!(octets.get(20), Some(&kind::MESSAGE_AUTHENTICATOR), "it stands first");
-            }
-            if reply.code() == Code::ACCESS_ACCEPT && request.code() == Code::ACCESS_REQUEST {
-                self.accept_is_earned(&request, &reply);
-            }
+        self.replied += 1;
+        let reply = Packet::parse(octets).expect("what is sent is a whole packet");
+        let answers = |datagram: &[u8]| {
+            // A garbled copy has the authenticator of what it was made of, so the reply verifies for it too; but the
+            // engine drops what is signed wrongly, so it was not the copy that was answered.
+            Packet::parse(datagram).is_ok_and(|request| {
+                verify_reply(&reply, &request, &secret).is_ok()
+                    && check_request_signature(&request, &secret) != Signature::Wrong
+            })
+        };
+        // An unsigned copy may have been garbled in its attributes, which no authenticator covers; its original comes next.
+        let mut asked = self
+            .asked
+            .iter()
+            .rev()
+            .filter(|(from, _, datagram)| to.is_none_or(|to| to == *from) && answers(datagram))
+            .filter_map(|(_, _, datagram)| Packet::parse(datagram).ok())
+            .peekable();
+        assert!(asked.peek().is_some(), "a reply answers a request");
+        if reply.code() == Code::ACCESS_ACCEPT {
+            let vlan = reply.first(kind::TUNNEL_PRIVATE_GROUP_ID).and_then(|value| str::from_utf8(value).ok());
+            assert!(asked.any(|request| self.is_earned(&request, vlan)), "VLAN {vlan:?} although {:?}", self.records);
+        }
+        if reply.code() == Code::ACCESS_CHALLENGE {
+            let eap = reply.all(kind::EAP_MESSAGE).flatten().copied().collect();
+            self.challenge = reply.first(kind::STATE).map(|state| (state.to_vec(), eap));
+        }
+        if reply.code() != Code::ACCOUNTING_RESPONSE {
+            assert_eq!(octets.get(20), Some(&kind::MESSAGE_AUTHENTICATOR), "it stands first");
         }
     }
 
-    fn accept_is_earned(&self, request: &Packet<'_>, reply: &Packet<'_>) {
-        let name = request.first(kind::USER_NAME).expect("only garbled requests lack it, and those don't verify");
+    /// Whether an accept into this VLAN follows from what was said about the device of `request`.
+    fn is_earned(&self, request: &Packet<'_>, vlan: Option<&str>) -> bool {
+        if request.code() != Code::ACCESS_REQUEST {
+            return request.code() == Code::STATUS_SERVER;
+        }
         // A repeat may draw an accept that was right when it was stored.
         if self.asked.iter().filter(|(_, _, datagram)| datagram.as_slice() == request.octets()).count() > 1 {
-            return;
+            return true;
         }
-        let name = MACS.into_iter().find(|known| known.as_bytes() == name).expect("requests are about these");
+        let name = request.first(kind::USER_NAME).unwrap_or_default();
+        let Some(name) = MACS.into_iter().find(|known| known.as_bytes() == name) else { return false };
         let record = self.records.get(name).map(|compliance| compliance.is_compliant(true));
-        let vlan = reply.first(kind::TUNNEL_PRIVATE_GROUP_ID).and_then(|value| str::from_utf8(value).ok());
-        let is_earned = match vlan {
+        match vlan {
             Some("20") => record == Some(true),
             Some("66") => record == Some(false),
             Some("99") => self.denied.contains(name),
             _ => false,
-        };
-        assert!(is_earned, "VLAN {vlan:?} for {name}, whose record says {record:?}");
+        }
     }
 
     fn look(&mut self) {

@@ -266,29 +266,44 @@ impl World {
         self.take()
     }
 
-    /// Hands datagrams to the engine in batches of this size, and returns what it sends and to whom.
+    /// Hands datagrams to the engine in batches of this size, each in the order of its arrival, and returns what it sends and
+    /// to whom.
     pub(crate) fn send_batches(
         &mut self,
         datagrams: &[(SocketAddr, Port, Vec<u8>)],
         size: usize,
     ) -> Vec<(Peer, Vec<u8>)> {
         for batch in datagrams.chunks(size) {
-            let mut arrivals: Vec<Option<Arrival<'_>>> = batch
-                .iter()
-                .map(|(address, port, octets)| {
-                    let route = Route { listener: 0, local: None, interface: 0 };
-                    Some(Datagram { octets, peer: Peer { address: *address, route }, port: *port }.into())
-                })
-                .collect();
-            self.engine.begin(self.now);
-            self.engine.look(&mut arrivals);
-            for arrival in arrivals.iter().flatten() {
-                self.engine.handle(self.now, arrival, &mut self.sent);
-            }
-            self.engine.expire(self.now, &mut self.sent);
-            self.engine.end(self.now, &mut self.sent);
+            self.send_batch(batch, |arrivals| arrivals.iter().flatten().collect());
         }
         std::mem::take(&mut self.sent.0)
+    }
+
+    /// Hands one batch to the engine as a shard does, and returns what it sends and to whom.
+    pub(crate) fn send_in_turn(&mut self, batch: &[(SocketAddr, Port, Vec<u8>)]) -> Vec<(Peer, Vec<u8>)> {
+        self.send_batch(batch, |arrivals| Arrival::in_turn(arrivals).collect());
+        std::mem::take(&mut self.sent.0)
+    }
+
+    fn send_batch(
+        &mut self,
+        batch: &[(SocketAddr, Port, Vec<u8>)],
+        order: for<'a, 'b> fn(&'a [Option<Arrival<'b>>]) -> Vec<&'a Arrival<'b>>,
+    ) {
+        let mut arrivals: Vec<Option<Arrival<'_>>> = batch
+            .iter()
+            .map(|(address, port, octets)| {
+                let route = Route { listener: 0, local: None, interface: 0 };
+                Some(Datagram { octets, peer: Peer { address: *address, route }, port: *port }.into())
+            })
+            .collect();
+        self.engine.begin(self.now);
+        self.engine.look(&mut arrivals);
+        for arrival in order(&arrivals) {
+            self.engine.handle(self.now, arrival, &mut self.sent);
+        }
+        self.engine.expire(self.now, &mut self.sent);
+        self.engine.end(self.now, &mut self.sent);
     }
 
     /// Moves the clock, stopping wherever the engine wants to be woken, and returns what is sent meanwhile.

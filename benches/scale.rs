@@ -110,17 +110,18 @@ fn main() {
     ];
     for _ in 0..rounds {
         for (place, row) in rows.iter_mut().enumerate() {
-            let (server, threads, check) = (row.server, &["radmit-"], row.check);
+            let (server, check) = (row.server, row.check);
+            let cpu_time = &|| process::cpu_time(&["radmit-"]);
             let together = |generators: &mut [(&mut Generator, u32)]| {
-                Generator::run_together(generators, server, threads, duration, check)
+                Generator::run_together(generators, server, cpu_time, duration, check)
             };
             row.rounds.push(match place {
                 2 => together(&mut [(&mut one, OTHER)]),
                 3 => together(&mut [(&mut other, GENERATOR)]),
                 4 => together(&mut [(&mut one, OTHER), (&mut other, GENERATOR)]),
-                1 | 7 => many.run(server, threads, duration, check),
-                6 => wide.run(server, threads, duration, check),
-                _ => one.run(server, threads, duration, check),
+                1 | 7 => many.run(server, cpu_time, duration, check),
+                6 => wide.run(server, cpu_time, duration, check),
+                _ => one.run(server, cpu_time, duration, check),
             });
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench udp_loopback -- --rounds 5 --seconds 2 --window 512 --shards 1 --devices 100000 --clients 1`
 //!
+//! `--freeradius` adds FreeRADIUS 3.2 with the same job: the same devices in its cache, the same answers, a line for each.
+//!
 //! Servers take turns within every round, so that a neighbour on the machine slows all of them alike. The load is made
 //! by one thread that always has a window of requests in flight, each with an authenticator and a device of its own and
 //! signed beforehand; every answer is verified after its round. What was lost or wrong ends the bench.
@@ -10,6 +12,8 @@
 mod allocator;
 #[path = "support/fleet.rs"]
 mod fleet;
+#[path = "support/freeradius.rs"]
+mod freeradius;
 #[path = "support/load.rs"]
 mod load;
 #[path = "support/nas.rs"]
@@ -21,11 +25,13 @@ mod server;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    process::ExitCode,
     str::FromStr,
     sync::Arc,
     time::Duration,
 };
 
+use freeradius::{Compliance, FreeRadius, Kind};
 use load::{Check, Generator, Measured};
 use radmit::{
     audit::{log::Log, settings::Destination},
@@ -38,7 +44,26 @@ use radmit::{
 };
 use server::Server;
 
-fn main() {
+/// The threads of radmit and of the echo.
+const OURS: [&str; 2] = ["radmit-", "decision-log"];
+/// The core of the servers, and that of the generator.
+const SERVER: u32 = 0;
+const GENERATOR: u32 = 1;
+
+fn main() -> ExitCode {
+    let program = std::env::args().any(|argument| argument == "--freeradius").then(freeradius::find).transpose();
+    match program {
+        Ok(program) => measure(program),
+        Err(problem) => {
+            eprintln!("{problem}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// `program`: FreeRADIUS and its version, if it is to be measured too.
+fn measure(program: Option<(&'static str, String)>) {
     let rounds: usize = option("--rounds", 5);
     let seconds: f64 = option("--seconds", 2.0);
     let shards: usize = option("--shards", 1);
@@ -54,21 +79,33 @@ fn main() {
     let log = std::env::temp_dir().join(format!("radmit-bench-{}.log", std::process::id()));
     let logging = Product::start(&directory, clients, shards, &Destination::File(log.clone()));
     let pinned = shards == 1
-        && ["radmit-", "decision-log"].iter().all(|threads| process::pin_to_core(threads, 0))
-        && process::pin_to_core("udp_loopback", 1);
+        && OURS.iter().all(|threads| process::pin_to_core(threads, SERVER))
+        && process::pin_to_core("udp_loopback", GENERATOR);
     let window = generator.window();
     println!("{rounds} rounds of {seconds} s, window {window}, {shards} shards, pinned: {pinned}");
     println!("{devices} devices, {clients} clients");
+    let rivals = program.map(|program| Rivals::start(&program, address(&quiet.running), devices, pinned));
 
-    let mut rows = ["bare echo", "codec only", "radmit, no log", "radmit"].map(|name| Row { name, rounds: Vec::new() });
-    let addresses = [echo.address(), address(&codec), address(&quiet.running), address(&logging.running)];
-    let checks: [Check; 4] = [load::is_echoed, load::is_accepted, load::is_accepted, load::is_accepted];
+    let mut rows = vec![
+        Row::new("bare echo", echo.address(), load::is_echoed),
+        Row::new("codec only", address(&codec), load::is_accepted),
+        Row::new(RADMIT_QUIET, address(&quiet.running), load::is_accepted),
+        Row::new(RADMIT, address(&logging.running), load::is_accepted),
+    ];
+    rows.extend(rivals.iter().flat_map(Rivals::rows));
     for _ in 0..rounds {
-        for ((row, server), check) in rows.iter_mut().zip(addresses).zip(checks) {
-            row.rounds.push(generator.run(server, &["radmit-", "decision-log"], duration, check));
+        for row in &mut rows {
+            let rival = rivals.as_ref().and_then(|rivals| rivals.find(row.server));
+            let cpu_time = || rival.map_or_else(|| process::cpu_time(&OURS), |(_, server)| server.cpu_time());
+            let before = generator.checked();
+            row.rounds.push(generator.run(row.server, &cpu_time, duration, row.check));
+            row.checked += generator.checked() - before;
         }
     }
     print_table(&rows);
+    if let Some(rivals) = &rivals {
+        rivals.compare_and_check(&rows);
+    }
     quiet.stop_and_check();
     logging.stop_and_check();
     // A file of a bench that is interrupted stays in the folder for temporary files.
@@ -76,10 +113,83 @@ fn main() {
     stop(codec);
 }
 
+/// The rows that others are held against, with and without the decision log.
+const RADMIT: &str = "radmit";
+const RADMIT_QUIET: &str = "radmit, no log";
+
 /// What one server did in all rounds.
 struct Row {
     name: &'static str,
+    server: SocketAddr,
+    check: Check,
     rounds: Vec<Measured>,
+    /// Answers, those from before its time was taken included.
+    checked: u64,
+}
+
+impl Row {
+    fn new(name: &'static str, server: SocketAddr, check: Check) -> Self {
+        Self { name, server, check, rounds: Vec::new(), checked: 0 }
+    }
+
+    /// The median of the ratios within each round.
+    fn ratio_to(&self, other: &Self) -> f64 {
+        median(self.rounds.iter().zip(&other.rounds).map(|(row, other)| row.cpu_us() / other.cpu_us()))
+    }
+}
+
+/// FreeRADIUS in all the ways that compete, and whom it asks.
+struct Rivals {
+    servers: Vec<(&'static Kind, FreeRadius)>,
+    rest: Compliance,
+    asked_before: u64,
+}
+
+impl Rivals {
+    /// Starts them one beside the other and brings the fleet into the cache of each.
+    fn start((program, version): &(&str, String), radmit: SocketAddr, devices: u64, pinned: bool) -> Self {
+        println!("FreeRADIUS {version}");
+        let acl = freeradius::learn_accept(radmit);
+        let rest = Compliance::start().expect("loopback has free ports");
+        let start = |kind: &'static Kind| {
+            let server = FreeRadius::start(program, kind, &acl, &rest, pinned.then_some(SERVER));
+            (kind, server.expect("it was found before"))
+        };
+        let mut servers: Vec<_> = freeradius::KINDS.iter().map(start).collect();
+        std::thread::scope(|scope| {
+            for (_, server) in &mut servers {
+                scope.spawn(|| server.warm_up(devices));
+            }
+        });
+        let asked_before = rest.asked();
+        assert!(asked_before >= devices * servers.len() as u64, "every cache was filled from REST");
+        Self { servers, rest, asked_before }
+    }
+
+    fn rows(&self) -> impl Iterator<Item = Row> {
+        self.servers.iter().map(|(kind, server)| Row::new(kind.name, server.address(), freeradius::is_same_accept))
+    }
+
+    fn find(&self, address: SocketAddr) -> Option<&(&'static Kind, FreeRadius)> {
+        self.servers.iter().find(|(_, server)| server.address() == address)
+    }
+
+    /// Tells which way is the best for FreeRADIUS. Every answer came from its cache and was logged.
+    fn compare_and_check(&self, rows: &[Row]) {
+        for (radmit, logs) in [(RADMIT_QUIET, false), (RADMIT, true)] {
+            let radmit = rows.iter().find(|row| row.name == radmit).expect("it is in the table");
+            let own = rows.iter().filter(|row| self.find(row.server).is_some_and(|(kind, _)| kind.logs == logs));
+            let best = own.map(|row| (row.ratio_to(radmit), row)).min_by(|one, other| one.0.total_cmp(&other.0));
+            let (ratio, best) = best.expect("there are rivals with and without log");
+            println!("{:<22} needs {ratio:.2} times the CPU of {}", best.name, radmit.name);
+        }
+        assert_eq!(self.rest.asked(), self.asked_before, "every answer came from its cache");
+        for row in rows {
+            let Some((kind, server)) = self.find(row.server) else { continue };
+            let lines = if kind.logs { row.checked } else { 0 };
+            assert_eq!(server.lines_since(), lines, "{}: every decision was logged", row.name);
+        }
+    }
 }
 
 /// radmit as the daemon puts it together, without the parts that are asked nothing here.
@@ -114,21 +224,22 @@ impl Product {
     }
 }
 
-/// The ratio is the median of the ratios within each round.
 fn print_table(rows: &[Row]) {
     let Some(echo) = rows.first() else { return };
+    let radmit = rows.iter().find(|row| row.name == RADMIT).unwrap_or(echo);
     println!(
-        "{:<16} {:>10} {:>6} {:>10} {:>16} {:>8}",
-        "server", "answered", "lost", "per second", "CPU us/request", "ratio"
+        "{:<22} {:>10} {:>6} {:>10} {:>16} {:>8} {:>10}",
+        "server", "answered", "lost", "per second", "CPU us/request", "to echo", "to radmit"
     );
     for row in rows {
         let answered: u64 = row.rounds.iter().map(|round| round.answered).sum();
         let lost: u64 = row.rounds.iter().map(|round| round.lost).sum();
         let rate = median(row.rounds.iter().map(Measured::per_second));
         let cost = median(row.rounds.iter().map(Measured::cpu_us));
-        let ratio = median(row.rounds.iter().zip(&echo.rounds).map(|(row, echo)| row.cpu_us() / echo.cpu_us()));
-        println!("{:<16} {answered:>10} {lost:>6} {rate:>10.0} {cost:>16.2} {ratio:>8.2}", row.name);
-        assert!(lost * 1_000 <= answered, "{}: more than one in a thousand was lost", row.name);
+        let (to_echo, to_radmit) = (row.ratio_to(echo), row.ratio_to(radmit));
+        let name = row.name;
+        println!("{name:<22} {answered:>10} {lost:>6} {rate:>10.0} {cost:>16.2} {to_echo:>8.2} {to_radmit:>10.2}");
+        assert!(lost * 1_000 <= answered, "{name}: more than one in a thousand was lost");
     }
 }
 

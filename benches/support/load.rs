@@ -100,6 +100,7 @@ pub(crate) struct Generator {
     inbound: Inbound,
     cells: ShardCells,
     kept: Kept,
+    checked: u64,
 }
 
 /// What is in flight for one socket and Identifier: which request, since when.
@@ -160,6 +161,7 @@ impl Generator {
             inbound: Inbound::new(),
             cells: ShardCells::default(),
             kept: Kept::default(),
+            checked: 0,
         })
     }
 
@@ -168,16 +170,27 @@ impl Generator {
         self.window * SOCKETS
     }
 
+    /// How many answers were right so far, those from before the time was taken included.
+    pub(crate) fn checked(&self) -> u64 {
+        self.checked
+    }
+
     /// One round: loads `server` until `duration` has passed, then waits for the last answers.
     ///
-    /// `threads`: the prefixes of the names of the server's threads, whose CPU time is measured.
-    pub(crate) fn run(&mut self, server: SocketAddr, threads: &[&str], duration: Duration, check: Check) -> Measured {
+    /// `cpu_time`: what the server has used so far.
+    pub(crate) fn run(
+        &mut self,
+        server: SocketAddr,
+        cpu_time: &dyn Fn() -> Duration,
+        duration: Duration,
+        check: Check,
+    ) -> Measured {
         self.next = self.left_off.get(&server).cloned().unwrap_or_else(|| vec![0; SOCKETS]);
         // Caches, pages and branch predictors are the server's before its time is taken.
         self.turn(server, duration / 10);
         self.drain();
         self.check_all(check);
-        let (began, cpu) = (clock::now().mono, process::cpu_time(threads));
+        let (began, cpu) = (clock::now().mono, cpu_time());
         self.turn(server, duration);
         let lost = self.drain();
         self.left_off.insert(server, self.next.clone());
@@ -185,7 +198,7 @@ impl Generator {
             answered: self.kept.ends.len() as u64,
             lost,
             elapsed: clock::now().mono.since(began),
-            cpu: process::cpu_time(threads).saturating_sub(cpu),
+            cpu: cpu_time().saturating_sub(cpu),
         };
         self.check_all(check);
         measured
@@ -197,7 +210,7 @@ impl Generator {
     pub(crate) fn run_together(
         generators: &mut [(&mut Self, u32)],
         server: SocketAddr,
-        threads: &[&str],
+        cpu_time: &dyn Fn() -> Duration,
         duration: Duration,
         check: Check,
     ) -> Measured {
@@ -224,7 +237,7 @@ impl Generator {
             generator.drain()
         });
         generators.iter_mut().for_each(|(generator, _)| generator.check_all(check));
-        let (began, cpu) = (clock::now().mono, process::cpu_time(threads));
+        let (began, cpu) = (clock::now().mono, cpu_time());
         let lost = each(generators, &|generator| {
             generator.turn(server, duration);
             generator.drain()
@@ -233,7 +246,7 @@ impl Generator {
             answered: generators.iter().map(|(generator, _)| generator.kept.ends.len() as u64).sum(),
             lost,
             elapsed: clock::now().mono.since(began),
-            cpu: process::cpu_time(threads).saturating_sub(cpu),
+            cpu: cpu_time().saturating_sub(cpu),
         };
         for (generator, _) in generators {
             generator.left_off.insert(server, generator.next.clone());
@@ -321,6 +334,7 @@ impl Generator {
             let (request, reply) = (&self.requests[number], &self.kept.octets[start..end]);
             assert!(check(request, reply, &self.secret), "a wrong answer: {reply:02x?}");
             start = end;
+            self.checked += 1;
         }
         self.kept.octets.clear();
     }

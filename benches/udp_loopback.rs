@@ -178,7 +178,8 @@ impl Rivals {
     fn compare_and_check(&self, rows: &[Row]) {
         for (radmit, logs) in [(RADMIT_QUIET, false), (RADMIT, true)] {
             let radmit = rows.iter().find(|row| row.name == radmit).expect("it is in the table");
-            let own = rows.iter().filter(|row| self.find(row.server).is_some_and(|(kind, _)| kind.logs == logs));
+            let own =
+                rows.iter().filter(|row| self.find(row.server).is_some_and(|(kind, _)| kind.log.is_some() == logs));
             let best = own.map(|row| (row.ratio_to(radmit), row)).min_by(|one, other| one.0.total_cmp(&other.0));
             let (ratio, best) = best.expect("there are rivals with and without log");
             println!("{:<22} needs {ratio:.2} times the CPU of {}", best.name, radmit.name);
@@ -186,7 +187,7 @@ impl Rivals {
         assert_eq!(self.rest.asked(), self.asked_before, "every answer came from its cache");
         for row in rows {
             let Some((kind, server)) = self.find(row.server) else { continue };
-            let lines = if kind.logs { row.checked } else { 0 };
+            let lines = if kind.log.is_some() { row.checked } else { 0 };
             assert_eq!(server.lines_since(), lines, "{}: every decision was logged", row.name);
         }
     }

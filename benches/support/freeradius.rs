@@ -30,12 +30,14 @@ const DICTIONARY: &str = include_str!("freeradius/dictionary");
 const PATIENCE: Duration = Duration::from_secs(1);
 const TRIES: usize = 15;
 
-/// The ways to run it that compete: all in the thread that receives (`-s`), one thread behind it, and the pool as it comes.
-pub(crate) const KINDS: [Kind; 4] = [
-    Kind { name: "FreeRADIUS -s, no log", argument: Some("-s"), threads: [1; 4], logs: false },
-    Kind { name: "FreeRADIUS -s", argument: Some("-s"), threads: [1; 4], logs: true },
-    Kind { name: "FreeRADIUS, 1 thread", argument: None, threads: [1; 4], logs: true },
-    Kind { name: "FreeRADIUS, its pool", argument: None, threads: [5, 32, 3, 10], logs: true },
+/// The ways to run it that compete: all in the thread that receives (`-s`), one thread behind it, and the pool as it comes;
+/// decisions told by rlm_linelog, which may write anything, or in the server's own log, which costs less.
+pub(crate) const KINDS: [Kind; 5] = [
+    Kind { name: "FreeRADIUS -s, no log", argument: Some("-s"), threads: [1; 4], log: None },
+    Kind { name: "FreeRADIUS -s, linelog", argument: Some("-s"), threads: [1; 4], log: Some(Log::Linelog) },
+    Kind { name: "FreeRADIUS -s, own log", argument: Some("-s"), threads: [1; 4], log: Some(Log::Own) },
+    Kind { name: "FreeRADIUS, 1 thread", argument: None, threads: [1; 4], log: Some(Log::Own) },
+    Kind { name: "FreeRADIUS, its pool", argument: None, threads: [5, 32, 3, 10], log: Some(Log::Own) },
 ];
 
 /// One of those ways.
@@ -46,9 +48,29 @@ pub(crate) struct Kind {
     argument: Option<&'static str>,
     /// At the start, at most, spare at least, spare at most.
     threads: [u32; 4],
-    /// Whether it has a decision log.
-    pub(crate) logs: bool,
+    /// Where decisions are told.
+    pub(crate) log: Option<Log>,
 }
+
+/// A log of decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Log {
+    Linelog,
+    Own,
+}
+
+impl Log {
+    /// The file, and what stands in a line if it is a decision's.
+    const fn file(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Linelog => ("decisions.log", "verdict=Access-Accept "),
+            Self::Own => (OWN_LOG, " Auth: "),
+        }
+    }
+}
+
+/// The server's own log.
+const OWN_LOG: &str = "server.log";
 
 /// The program, and which version of it.
 ///
@@ -71,6 +93,7 @@ pub(crate) struct FreeRadius {
     child: Child,
     folder: PathBuf,
     address: SocketAddr,
+    log: Option<Log>,
     lines_before: u64,
 }
 
@@ -113,7 +136,7 @@ impl FreeRadius {
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()?;
-        Ok(Self { child, folder, address, lines_before: 0 })
+        Ok(Self { child, folder, address, log: kind.log, lines_before: 0 })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -151,13 +174,14 @@ impl FreeRadius {
     }
 
     fn lines(&self) -> u64 {
-        let Ok(file) = fs::File::open(self.folder.join("decisions.log")) else { return 0 };
-        BufReader::new(file).split(b'\n').map_while(Result::ok).filter(|line| line.starts_with(b"time=")).count() as u64
+        let Some((name, mark)) = self.log.map(Log::file) else { return 0 };
+        let Ok(file) = fs::File::open(self.folder.join(name)) else { return 0 };
+        BufReader::new(file).lines().map_while(Result::ok).filter(|line| line.contains(mark)).count() as u64
     }
 
     /// The end of its log, or of what it said before it had one.
     fn complaint(&self) -> String {
-        let told = ["server.log", "output"].map(|file| fs::read_to_string(self.folder.join(file)).unwrap_or_default());
+        let told = [OWN_LOG, "output"].map(|file| fs::read_to_string(self.folder.join(file)).unwrap_or_default());
         let lines =
             told.iter().find(|text| !text.is_empty()).map(|text| text.lines().rev().take(3).collect::<Vec<_>>());
         lines.unwrap_or_default().join("; ")
@@ -176,15 +200,17 @@ impl Drop for FreeRadius {
 fn values(folder: &Path, address: SocketAddr, kind: &Kind, acl: &str, rest: &Compliance) -> String {
     let [start, most, spare_least, spare_most] = kind.threads;
     let secret = String::from_utf8_lossy(nas::SECRET);
+    let is = |log| if kind.log == Some(log) { "yes" } else { "no" };
     format!(
         "folder = \"{}\"\nport = {}\nsecret = \"{secret}\"\nrest_url = \"http://{}\"\nacl = \"{acl}\"\n\
-         decision_log = \"{}\"\n\
+         linelog = \"{}\"\nmain_log = {}\n\
          threads_start = {start}\nthreads_max = {most}\nthreads_spare_min = {spare_least}\n\
          threads_spare_max = {spare_most}\n",
         folder.display(),
         address.port(),
         rest.address,
-        if kind.logs { "yes" } else { "no" },
+        is(Log::Linelog),
+        is(Log::Own),
     )
 }
 

@@ -43,8 +43,11 @@ pub(super) struct Conversations {
 
 /// A conversation that is under way.
 struct Talk {
-    device: Peer,
-    name: Vec<u8>,
+    /// The place of its supplicant.
+    who: usize,
+    /// From the first answer on: what is never answered costs the generator nothing but a packet, so that it can begin far
+    /// more conversations than it could end.
+    device: Option<Peer>,
     mac: MacAddress,
     /// The present request, to be sent again as it is.
     octets: Vec<u8>,
@@ -86,18 +89,14 @@ impl Conversations {
 
     fn begin(&mut self, now: Mono, due: Mono, is_measured: bool, out: &mut dyn Outbox) {
         let number = self.idle_device();
-        let turn = usize::try_from(number % (self.supplicants.len() as u64).max(1)).unwrap_or(0);
-        let made = self.supplicants.get(turn).and_then(|made| Some((made.begin().ok()?, made.identity().to_vec())));
-        let place = made.as_ref().and_then(|_| self.traffic.in_flight.take());
-        let (Some((device, name)), Some(place)) = (made, place) else {
-            if is_measured {
-                self.traffic.ledger.skipped(now, Loss::Device);
-            }
+        let who = usize::try_from(number % (self.supplicants.len() as u64).max(1)).unwrap_or(0);
+        // There was room for it.
+        let (Some(supplicant), Some(place)) = (self.supplicants.get(who), self.traffic.in_flight.take()) else {
             return;
         };
-        let eap = device.identity(1);
+        let eap = supplicant.identity_response(1);
         let mac = self.traffic.plan.devices.mac(number);
-        let talk = Box::new(Talk { device, name, mac, octets: Vec::new(), is_repeated: false });
+        let talk = Box::new(Talk { who, device: None, mac, octets: Vec::new(), is_repeated: false });
         if is_measured {
             self.traffic.ledger.sent(now, due);
         }
@@ -137,7 +136,8 @@ impl Conversations {
         state: Option<&[u8]>,
         out: &mut dyn Outbox,
     ) {
-        let Talk { mac, name, octets, .. } = &mut *request.of;
+        let Talk { who, mac, octets, .. } = &mut *request.of;
+        let name = self.supplicants.get(*who).map(Supplicant::identity).unwrap_or_default();
         let written = self.requests.write_eap(place.identifier(), &request.authenticator, *mac, name, eap, state);
         octets.clear();
         let has_room = written.map(|written| octets.extend_from_slice(written)).is_ok();
@@ -170,7 +170,11 @@ impl Conversations {
         if request.is_measured {
             ledger.tally.service.record(now.since(request.sent));
         }
-        let step = follow(&mut request.of.device, verdict, octets);
+        let Talk { who, device, .. } = &mut *request.of;
+        let step = match device_of(device, self.supplicants.get(*who)) {
+            Some(device) => follow(device, verdict, octets),
+            None => Step::Lost(Loss::Device),
+        };
         match step {
             Step::Next { eap, state } => {
                 // One was freed above.
@@ -193,6 +197,14 @@ impl Conversations {
         }
         self.busy.remove(&request.device);
     }
+}
+
+/// The device, made now if this is the first answer. None if its configuration can't be used.
+fn device_of<'d>(device: &'d mut Option<Peer>, supplicant: Option<&Supplicant>) -> Option<&'d mut Peer> {
+    if device.is_none() {
+        *device = supplicant?.begin().ok();
+    }
+    device.as_mut()
 }
 
 /// What the device does with an authentic answer.

@@ -16,7 +16,7 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 
-use super::peer::Peer;
+use super::peer::{Peer, identity_response};
 
 /// What a device is given.
 #[derive(Debug)]
@@ -96,6 +96,12 @@ impl Supplicant {
     #[must_use]
     pub fn identity(&self) -> &[u8] {
         &self.identity
+    }
+
+    /// What it says when the switch asks who it is. With it a conversation begins, but for TLS nothing is computed yet.
+    #[must_use]
+    pub fn identity_response(&self, identifier: u8) -> Vec<u8> {
+        identity_response(identifier, &self.identity)
     }
 
     /// A conversation.

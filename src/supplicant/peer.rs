@@ -57,7 +57,7 @@ impl Peer {
     /// What it says when the switch asks who it is: the first packet that the server sees.
     #[must_use]
     pub fn identity(&self, identifier: u8) -> Vec<u8> {
-        response(identifier, IDENTITY, &self.identity)
+        identity_response(identifier, &self.identity)
     }
 
     /// What it does with a packet of the server.
@@ -167,6 +167,11 @@ impl Peer {
     pub fn version(&self) -> Option<rustls::ProtocolVersion> {
         self.tls.protocol_version()
     }
+}
+
+/// Who it is.
+pub(super) fn identity_response(identifier: u8, identity: &[u8]) -> Vec<u8> {
+    response(identifier, IDENTITY, identity)
 }
 
 fn response(identifier: u8, kind: u8, data: &[u8]) -> Vec<u8> {

@@ -179,13 +179,21 @@ pub const EAP_IDLE_MAX: Duration = Duration::from_secs(60);
 pub const EAP_TOTAL_MAX: Duration = Duration::from_secs(120);
 /// Groups of clients with settings of their own for EAP.
 pub const EAP_GROUPS_MAX: usize = 64;
-/// Flights of handshakes that wait for each thread that computes them, and those that conversations still to come from
-/// will send: with half a millisecond each, a quarter of a second, after which devices begin to repeat themselves. Beyond
-/// it no conversation is begun; a flight beyond it, of a device that took its time, is dropped, counted, and repeated.
-pub const EAP_FLIGHTS_THREAD_MAX: usize = 512;
-/// Flights that wait for each thread before no new conversation is begun: about 60 ms of work, which lasts until the
-/// devices that are let in next have sent theirs, even by radio.
-pub const EAP_FLIGHTS_WAITING_THREAD_MAX: usize = 128;
+/// Flights of handshakes that wait for each thread that computes them: more than any thread works off while one waits for
+/// them. A flight beyond it is dropped, counted, and repeated by its device. One takes about 6 kB; a conversation has one
+/// at a time, so that all of them are 100 MB at most.
+pub const EAP_FLIGHTS_THREAD_MAX: usize = 8_192;
+/// Work that waits for a thread before no new conversation is begun: it lasts until the devices that are let in next have
+/// sent their flights, even by radio.
+pub const EAP_WORK_WAITING_MAX: Duration = Duration::from_millis(100);
+/// The same with the work that conversations still have to bring which were begun a short while ago: half of what
+/// impatient clients wait before they repeat themselves.
+pub const EAP_WORK_AHEAD_MAX: Duration = Duration::from_secs(1);
+/// What computing a flight is held to take while none has been computed: slow, so that the first devices after a start
+/// are few until it is known.
+pub const EAP_FLIGHT_TIME_FIRST: Duration = Duration::from_millis(2);
+/// The longest that computing a flight is held to take: more is a pause of the machine, and says nothing about the next.
+pub const EAP_FLIGHT_TIME_MAX: Duration = Duration::from_millis(50);
 /// Flights of a full handshake that take time to compute: the device's hello, and its certificate.
 pub const EAP_FLIGHTS_OF_HANDSHAKE: usize = 2;
 /// How long a conversation that was begun is expected to send its flights, at least; twice that at most. One that takes
@@ -323,8 +331,10 @@ const _: () = assert!(LISTENERS_MAX <= u16::MAX as usize, "a listener is numbere
 const _: () = assert!(REPLIES_COLLECTED_OCTETS_MAX <= u32::MAX as usize, "places of replies are kept in 32 bits");
 const _: () =
     assert!(REPLIES_KEPT_OCTETS >= BATCH_DATAGRAMS * PACKET_OCTETS_MAX, "one batch of the longest replies fits");
-const _: () =
-    assert!(EAP_FLIGHTS_WAITING_THREAD_MAX < EAP_FLIGHTS_THREAD_MAX, "who has begun finds room when nobody may");
+const _: () = assert!(
+    EAP_WORK_WAITING_MAX.as_nanos() < EAP_WORK_AHEAD_MAX.as_nanos(),
+    "who has begun finds room when nobody may"
+);
 const _: () = assert!(EAP_IDLE_MAX.as_secs() <= EAP_TOTAL_MAX.as_secs(), "idle is a part of the whole");
 const _: () =
     assert!(EAP_PACKET_OCTETS_MAX + 400 <= PACKET_OCTETS_MAX, "an EAP packet leaves room for other attributes");

@@ -6,16 +6,21 @@
 //! all of them were begun, each would find its next flight dropped for want of room, would be given up half-way by client
 //! or device, and begun anew: a server at full load of which nobody has anything. So a new conversation is not begun while
 //! there is more to do than a fraction of a second takes, and whoever has begun comes to the end.
+//!
+//! How much that is depends on what a flight takes: a full handshake takes twenty times of a resumed one. So it is
+//! measured. A bound in numbers that suits the former lets through a sixteenth of what the threads could do of the latter,
+//! and too few where devices take a fifth of a second for each answer, as those do that ask a chip for their key.
 
 use std::{
     collections::VecDeque,
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use crate::{
-    clock::Mono,
+    clock::{self, Mono},
     engine::work::{Work, Workers},
     limits,
     udp::mailbox::Mailbox,
@@ -41,7 +46,30 @@ struct State {
     // Bound: `limits::EAP_FLIGHTS_THREAD_MAX` for each thread; what is beyond is given back.
     waiting: VecDeque<Box<Work>>,
     expected: Expected,
+    flight_time: FlightTime,
     is_stopping: bool,
+}
+
+/// How long a thread computes for a flight: a moving average, in which a flight counts for a 32nd.
+#[derive(Clone, Copy, Debug)]
+struct FlightTime(Duration);
+
+impl Default for FlightTime {
+    fn default() -> Self {
+        Self(limits::EAP_FLIGHT_TIME_FIRST)
+    }
+}
+
+impl FlightTime {
+    fn took(&mut self, time: Duration) {
+        self.0 = self.0 - self.0 / 32 + time.min(limits::EAP_FLIGHT_TIME_MAX) / 32;
+    }
+
+    /// The time of so many flights.
+    fn of(self, flights: usize, threads: usize) -> Duration {
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        self.0.saturating_mul(count(flights)) / count(threads).max(1)
+    }
 }
 
 /// Flights that conversations will send which were begun a short while ago.
@@ -77,11 +105,16 @@ impl Expected {
     }
 }
 
+/// Whether a conversation may begin while so many flights wait, and so many are expected beside them.
+fn has_room(waiting: usize, expected: usize, threads: usize, flight_time: FlightTime) -> bool {
+    flight_time.of(waiting, threads) < limits::EAP_WORK_WAITING_MAX
+        && flight_time.of(waiting + expected, threads) < limits::EAP_WORK_AHEAD_MAX
+        && waiting < threads * limits::EAP_FLIGHTS_THREAD_MAX / 2
+}
+
 impl State {
     fn may_begin(&mut self, threads: usize, now: Mono) -> bool {
-        let (waiting, expected) = (self.waiting.len(), self.expected.count(now));
-        let may = waiting < threads * limits::EAP_FLIGHTS_WAITING_THREAD_MAX
-            && waiting + expected < threads * limits::EAP_FLIGHTS_THREAD_MAX;
+        let may = has_room(self.waiting.len(), self.expected.count(now), threads, self.flight_time);
         if may {
             self.expected.begin();
         }
@@ -146,18 +179,24 @@ impl Workers for Queue {
 
 impl Queue {
     fn work(&self) {
-        while let Some(work) = self.next() {
+        let mut took = None;
+        while let Some(work) = self.next(took) {
             let shard = usize::from(work.shard());
+            let began = clock::now().mono;
             let done = work.run();
+            took = Some(clock::now().mono.since(began));
             if let Some(mailbox) = self.mailboxes.get(shard) {
                 mailbox.finish(done);
             }
         }
     }
 
-    /// What to compute next, once there is something; `None` at the end.
-    fn next(&self) -> Option<Box<Work>> {
+    /// What to compute next, once there is something; `None` at the end. `took`: what the thread computed before.
+    fn next(&self, took: Option<Duration>) -> Option<Box<Work>> {
         let mut state = self.state();
+        if let Some(took) = took {
+            state.flight_time.took(took);
+        }
         loop {
             if state.is_stopping {
                 return None;
@@ -177,18 +216,24 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::{cmp::Reverse, collections::BinaryHeap};
+
     use super::*;
+    use crate::engine::chance::Chance;
 
-    const MOST: usize = limits::EAP_FLIGHTS_THREAD_MAX / limits::EAP_FLIGHTS_OF_HANDSHAKE;
+    /// What may begin at once while nothing is known about this machine.
+    const FIRST: u128 = limits::EAP_WORK_AHEAD_MAX.as_nanos()
+        / limits::EAP_FLIGHT_TIME_FIRST.as_nanos()
+        / limits::EAP_FLIGHTS_OF_HANDSHAKE as u128;
 
-    fn begun(state: &mut State, now: Mono) -> usize {
-        (0..10 * MOST).take_while(|_| state.may_begin(2, now)).count()
+    fn begun(state: &mut State, now: Mono) -> u128 {
+        (0..100_000).take_while(|_| state.may_begin(2, now)).count() as u128
     }
 
     #[test]
-    fn only_as_many_conversations_begin_at_once_as_find_room_for_their_flights() {
+    fn only_as_many_conversations_begin_at_once_as_their_flights_can_be_computed_in_time() {
         let mut state = State::default();
-        assert_eq!(begun(&mut state, Mono::from_nanos(1)), 2 * MOST);
+        assert_eq!(begun(&mut state, Mono::from_nanos(1)), 2 * FIRST);
     }
 
     #[test]
@@ -196,10 +241,92 @@ mod tests {
         let (mut state, now) = (State::default(), Mono::from_nanos(1));
         begun(&mut state, now);
         (0..20).for_each(|_| state.expected.came());
-        assert_eq!(begun(&mut state, now), 20 / limits::EAP_FLIGHTS_OF_HANDSHAKE);
+        assert_eq!(begun(&mut state, now), 20 / limits::EAP_FLIGHTS_OF_HANDSHAKE as u128);
         let soon = now.plus(limits::EAP_FLIGHT_EXPECTED);
         assert_eq!(begun(&mut state, soon), 0, "they are still expected");
-        assert_eq!(begun(&mut state, soon.plus(limits::EAP_FLIGHT_EXPECTED)), 2 * MOST);
-        assert_eq!(begun(&mut state, soon.plus(limits::EAP_FLIGHT_EXPECTED * 10)), 2 * MOST);
+        assert_eq!(begun(&mut state, soon.plus(limits::EAP_FLIGHT_EXPECTED)), 2 * FIRST);
+        assert_eq!(begun(&mut state, soon.plus(limits::EAP_FLIGHT_EXPECTED * 10)), 2 * FIRST);
+    }
+
+    #[test]
+    fn a_pause_of_the_machine_keeps_nobody_out_for_long() {
+        let mut time = FlightTime::default();
+        (0..1_000).for_each(|_| time.took(Duration::from_secs(3_600)));
+        assert!(has_room(0, 0, 1, time) && !has_room(0, 100, 1, time));
+        (0..200).for_each(|_| time.took(Duration::from_micros(300)));
+        assert!(has_room(0, 1_000, 1, time), "{time:?}");
+    }
+
+    /// A thread, and three times the devices that it can serve. Time is nanoseconds.
+    struct Rush {
+        /// What a flight takes to compute, how many a device sends, and how long it takes itself for each.
+        compute: i64,
+        flights: u8,
+        device: i64,
+    }
+
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    enum Happens {
+        Asked,
+        Came(u8),
+        Computed(u8),
+    }
+
+    impl Rush {
+        /// For ten seconds: completed in the last seven as a part of what could be, and the longest queue.
+        fn run(&self) -> (f64, usize) {
+            const SECOND: i64 = 1_000_000_000;
+            let (mut chance, mut expected, mut time) = (Chance::new(5), Expected::default(), FlightTime::default());
+            let mut waits = |mean: i64| mean / 2 + i64::try_from(chance.below(mean.unsigned_abs())).unwrap();
+            let (mut queue, mut is_busy, mut done, mut longest) = (VecDeque::new(), false, 0_i64, 0);
+            let each = self.compute * i64::from(self.flights);
+            let mut events = BinaryHeap::from([Reverse((0, Happens::Asked))]);
+            while let Some(Reverse((at, happens))) = events.pop().filter(|Reverse((at, _))| *at < 10 * SECOND) {
+                let mut then = |after: i64, what| events.push(Reverse((at + after, what)));
+                match happens {
+                    Happens::Asked => {
+                        then(each / 3, Happens::Asked);
+                        if has_room(queue.len(), expected.count(Mono::from_nanos(at)), 1, time) {
+                            expected.begin();
+                            then(waits(self.device), Happens::Came(1));
+                        }
+                    }
+                    Happens::Came(number) => {
+                        expected.came();
+                        queue.push_back(number);
+                    }
+                    Happens::Computed(number) => {
+                        is_busy = false;
+                        time.took(Duration::from_nanos(self.compute.unsigned_abs()));
+                        if number < self.flights {
+                            then(waits(self.device), Happens::Came(number + 1));
+                        } else if at >= 3 * SECOND {
+                            done += 1;
+                        }
+                    }
+                }
+                if !is_busy && let Some(number) = queue.pop_front() {
+                    is_busy = true;
+                    events.push(Reverse((at + self.compute, Happens::Computed(number))));
+                }
+                longest = longest.max(queue.len());
+            }
+            (done as f64 * each as f64 / (7 * SECOND) as f64, longest)
+        }
+    }
+
+    #[test]
+    fn threads_are_kept_busy_and_no_flight_is_dropped_whatever_a_flight_takes_and_a_device_takes() {
+        const MILLI: i64 = 1_000_000;
+        // A resumed handshake, a full one, and one on a quarter of a core; devices by wire, by radio, with a chip.
+        for (compute, flights) in [(60_000, 1), (300_000, 2), (1_200_000, 2)] {
+            for device in [MILLI, 20 * MILLI, 50 * MILLI, 100 * MILLI, 200 * MILLI] {
+                let (done, longest) = Rush { compute, flights, device }.run();
+                assert!(done > 0.9, "{compute} ns, {device} ns: {done:.2}");
+                assert!(longest < limits::EAP_FLIGHTS_THREAD_MAX, "{compute} ns, {device} ns: {longest}");
+                // Nobody waits for longer than devices and clients do.
+                assert!(longest as i64 * compute < 500 * MILLI, "{compute} ns, {device} ns: {longest} wait");
+            }
+        }
     }
 }

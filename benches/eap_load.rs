@@ -13,6 +13,8 @@
 mod allocator;
 #[path = "support/fleet.rs"]
 mod fleet;
+#[path = "support/lab.rs"]
+mod lab;
 #[path = "support/nas.rs"]
 mod nas;
 #[path = "support/process.rs"]
@@ -30,30 +32,14 @@ use std::{
     time::Duration,
 };
 
+use lab::{Lab, Lived};
 use radmit::{
-    audit::{log::Log, settings::Destination},
     bench::{Devices, Pace, Plan, Report, Verdict, run},
-    clock,
-    daemon::handshakes::Handshakes,
-    device::{
-        directory::{Capacity, Directory},
-        identifier::{Guid, IntuneId},
-    },
-    eap::tls::context::TlsContext,
-    engine::{chance::Chance, snapshot::EapTls},
-    metrics::process::ProcessCells,
+    engine::chance::Chance,
     radius::{code::Code, kind, packet::Packet, request::RequestBuffer},
-    supplicant::{Credentials, Supplicant, Turn, Versions},
-    udp::{Running, Settings, Udp},
-};
-use server::Server;
-use support::{
-    eap_talk,
-    pki::{Authority, Kind},
+    supplicant::Turn,
 };
 
-/// The device id in the certificates of the suite's authorities.
-const DEVICE: &[u8] = b"5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c01";
 /// MAC bypasses in a second: far from what the server can do, so that only waiting behind others shows.
 const MAC_RATE: f64 = 1_000.0;
 
@@ -68,7 +54,7 @@ fn main() {
         let lab = Lab::new(tls13);
         let running = lab.start(true);
         let before = process::cpu_time(&["radmit-"]);
-        let done = lab.load(running.address(), duration, 2, None).handshakes;
+        let done = load(&lab, running.address(), duration, 2, None).handshakes;
         let cpu = process::cpu_time(&["radmit-"]).saturating_sub(before);
         let each = cpu.as_secs_f64() * 1_000.0 / done as f64;
         println!("{name}: {:.0} handshakes a second, {each:.3} ms each", done as f64 / duration.as_secs_f64());
@@ -82,7 +68,7 @@ fn main() {
             .map(|(name, running, talkers)| (name, running, talkers, Vec::new()));
     for _ in 0..rounds {
         for (_, running, talkers, measured) in &mut rows {
-            measured.push(lab.load(running.address(), duration, *talkers, Some(MAC_RATE)));
+            measured.push(load(&lab, running.address(), duration, *talkers, Some(MAC_RATE)));
         }
     }
     for (name, _, _, measured) in &rows {
@@ -104,7 +90,7 @@ fn print_row(name: &str, measured: &[Load], duration: Duration) {
 /// 10,000 devices that sent their hello and nothing more.
 fn half_open(lab: &Lab, running: &Lived, duration: Duration) {
     const DEVICES: u32 = 10_000;
-    let quiet = lab.load(running.address(), duration, 0, Some(MAC_RATE));
+    let quiet = load(lab, running.address(), duration, 0, Some(MAC_RATE));
     let before = process::resident_octets();
     let mut nas = Nas::new(running.address());
     let mut device = lab.supplicant.begin().unwrap();
@@ -123,7 +109,7 @@ fn half_open(lab: &Lab, running: &Lived, duration: Duration) {
         nas.exchange(&station, hello).expect("the flight of the server");
     }
     let grown = process::resident_octets().saturating_sub(before);
-    let loaded = lab.load(running.address(), duration, 0, Some(MAC_RATE));
+    let loaded = load(lab, running.address(), duration, 0, Some(MAC_RATE));
     println!("\n{DEVICES} half-open conversations: {} octets each", grown / u64::from(DEVICES));
     print_row("before them", &[quiet], duration);
     print_row("beside them", &[loaded], duration);
@@ -134,96 +120,23 @@ fn option<T: FromStr>(name: &str, otherwise: T) -> T {
     arguments.nth(1).map_or(otherwise, |value| value.parse().unwrap_or_else(|_| panic!("{name} {value}")))
 }
 
-/// Certificates for both sides, and a device that the directory knows.
-struct Lab {
-    context: Arc<TlsContext>,
-    supplicant: Supplicant,
-    directory: Arc<Directory>,
-}
-
-/// A server that runs until it is dropped.
-struct Lived {
-    running: Option<Running>,
-    _handshakes: Option<Handshakes>,
-    _log: Log,
-}
-
-impl Lived {
-    fn address(&self) -> SocketAddr {
-        self.running.as_ref().unwrap().listeners()[0].address
-    }
-}
-
-impl Drop for Lived {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.stop(clock::now().mono);
-            running.join();
-        }
-    }
-}
-
-impl Lab {
-    fn new(tls13: bool) -> Self {
-        let (devices, servers) = (Authority::root("Devices", Kind::P256), Authority::root("Servers", Kind::Rsa2048));
-        let mut talk = eap_talk::Server::new(&servers.server(Kind::Rsa2048), &[&devices]);
-        talk.settings.session_lifetime = Duration::ZERO;
-        let leaf = devices.device(Kind::P256);
-        let supplicant = Supplicant::new(Credentials {
-            identity: b"anonymous".to_vec(),
-            key: leaf.key_der(),
-            chain: leaf.chain,
-            roots: vec![servers.der()],
-            server_name: None,
-            versions: if tls13 { Versions::Tls13 } else { Versions::Tls12 },
-        })
-        .unwrap();
-        let directory = Directory::new(Capacity::default());
-        let now = clock::now();
-        for number in 0..1_000 {
-            let mut record = fleet::record(number, now);
-            if number == 0 {
-                record.intune_id = IntuneId(Guid::parse(DEVICE).unwrap());
-            }
-            directory.insert(record, fleet::TOLD);
-        }
-        directory.complete_list(directory.len());
-        directory.complete_ethernet();
-        Self { context: talk.context(), supplicant, directory: Arc::new(directory) }
-    }
-
-    fn start(&self, pooled: bool) -> Lived {
-        let eap_tls = EapTls { context: Arc::clone(&self.context), device_id_issuers: Box::default() };
-        let mut server = Server::with_eap(Arc::clone(&self.directory), 1, 1, Some(eap_tls));
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let settings = Settings { auth_listen: vec![any], acct_listen: Vec::new(), shards: 1, ..Settings::default() };
-        let udp = Udp::bind(&settings).unwrap();
-        let handshakes = pooled.then(|| Handshakes::start(udp.mailboxes().to_vec()).unwrap());
-        server.workers = handshakes.as_ref().map(Handshakes::workers);
-        let (log, mut ends) = Log::start(&Destination::Off, 1, Arc::<ProcessCells>::default()).unwrap();
-        let engine = server.engine(0, ends.remove(0));
-        let running = udp.run(vec![Box::new(engine)]).unwrap();
-        Lived { running: Some(running), _handshakes: handshakes, _log: log }
-    }
-
-    /// Devices that shake hands one after the other, as many at once as there are `talkers`, and MAC bypasses beside them.
-    fn load(&self, server: SocketAddr, duration: Duration, talkers: usize, macs: Option<f64>) -> Load {
-        let plan = || Plan { duration, ..Plan::new(server, Arc::new(nas::secret())) };
-        let devices = |count| Devices::Counted { first: nas::mac(0), count };
-        let handshakes = (talkers > 0).then(|| Plan {
-            eap_tls: Some(Arc::from([self.supplicant.clone()])),
-            pace: Pace::Window(talkers),
-            threads: talkers,
-            devices: devices(talkers as u64),
-            ..plan()
-        });
-        let macs = macs.map(|rate| Plan { pace: Pace::Steady(rate), devices: devices(1_000), ..plan() });
-        thread::scope(|scope| {
-            let beside = handshakes.map(|plan| scope.spawn(move || accepted(&plan)));
-            let macs = macs.map(|plan| accepted(&plan));
-            Load { handshakes: beside.map_or(0, |thread| thread.join().unwrap().tally.answered()), macs }
-        })
-    }
+/// Devices that shake hands one after the other, as many at once as there are `talkers`, and MAC bypasses beside them.
+fn load(lab: &Lab, server: SocketAddr, duration: Duration, talkers: usize, macs: Option<f64>) -> Load {
+    let plan = || Plan { duration, ..Plan::new(server, Arc::new(nas::secret())) };
+    let devices = |count| Devices::Counted { first: nas::mac(0), count };
+    let handshakes = (talkers > 0).then(|| Plan {
+        eap_tls: Some(Arc::from([lab.supplicant.clone()])),
+        pace: Pace::Window(talkers),
+        threads: talkers,
+        devices: devices(talkers as u64),
+        ..plan()
+    });
+    let macs = macs.map(|rate| Plan { pace: Pace::Steady(rate), devices: devices(1_000), ..plan() });
+    thread::scope(|scope| {
+        let beside = handshakes.map(|plan| scope.spawn(move || accepted(&plan)));
+        let macs = macs.map(|plan| accepted(&plan));
+        Load { handshakes: beside.map_or(0, |thread| thread.join().unwrap().tally.answered()), macs }
+    })
 }
 
 /// What came of a plan, if all was accepted.

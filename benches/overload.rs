@@ -13,6 +13,8 @@
 mod allocator;
 #[path = "support/fleet.rs"]
 mod fleet;
+#[path = "support/idlers.rs"]
+mod idlers;
 #[path = "support/nas.rs"]
 mod nas;
 #[path = "support/process.rs"]
@@ -23,13 +25,11 @@ mod server;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     str::FromStr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::Arc,
     time::Duration,
 };
 
+use idlers::Idler;
 use radmit::{
     audit::log::NoLog,
     bench::{self, Answers, Devices, Loss, Pace, Plan, Report},
@@ -63,7 +63,7 @@ fn main() {
     let running = udp.run(vec![Box::new(server.engine(0, Box::new(NoLog)))]).expect("there is one machine");
     let address = running.listeners()[0].address;
     let placed = process::pin_to_core("radmit-", SERVER);
-    let idlers: Vec<Idler> = (0..option("--idlers", 3)).map(|_| Idler::start()).collect();
+    let idlers: Vec<Idler> = (0..option("--idlers", 3)).map(|_| Idler::start(SERVER)).collect();
     let placed = placed && process::pin_own_thread(GENERATOR);
     let placed = placed && process::give_own_thread_priority();
     println!("{rounds} rounds, overload for {seconds} s; threads have their cores: {placed}");
@@ -139,33 +139,6 @@ fn is_accepted(reply: &Packet<'_>) -> bool {
 #[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^52")]
 fn per_second(report: &Report, count: u64) -> f64 {
     count as f64 / report.elapsed.as_secs_f64()
-}
-
-/// A thread that takes its share of the server's core.
-struct Idler(Arc<AtomicBool>);
-
-impl Idler {
-    fn start() -> Self {
-        let (ends, ready) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-        let (of_thread, told) = (Arc::clone(&ends), Arc::clone(&ready));
-        std::thread::spawn(move || {
-            let _ = process::pin_own_thread(SERVER);
-            told.store(true, Relaxed);
-            while !of_thread.load(Relaxed) {
-                std::hint::spin_loop();
-            }
-        });
-        while !ready.load(Relaxed) {
-            std::thread::yield_now();
-        }
-        Self(ends)
-    }
-}
-
-impl Drop for Idler {
-    fn drop(&mut self) {
-        self.0.store(true, Relaxed);
-    }
 }
 
 /// The value behind this option, or its default. `cargo bench` adds options of its own, which are passed over.

@@ -34,8 +34,7 @@ use radmit::{
     },
     limits,
     metrics::{
-        cell::Counter,
-        engine::{ClientCells, ShardCells},
+        engine::{ClientCells, DROP_REASONS, EapResult, ShardCells},
         mdm::ServerCells,
     },
     policy::{
@@ -144,18 +143,25 @@ impl Server {
 
     /// How many requests the engine dropped, whatever the reason.
     pub(crate) fn dropped(&self) -> u64 {
-        let of_clients = self
-            .shared
-            .load()
-            .clients
-            .list()
-            .iter()
-            .flat_map(|client| client.cells.iter())
-            .flat_map(|cells| cells.drops.iter())
-            .map(Counter::value)
-            .sum::<u64>();
-        let strangers = self.cells.iter().flat_map(|cells| cells.strangers.drops.iter()).map(Counter::value);
-        of_clients + strangers.sum::<u64>()
+        self.drops().iter().sum()
+    }
+
+    /// How many requests the engine dropped, in the order of `DROP_REASONS`.
+    pub(crate) fn drops(&self) -> [u64; DROP_REASONS.len()] {
+        let snapshot = self.shared.load();
+        let of_clients = snapshot.clients.list().iter().flat_map(|client| client.cells.iter());
+        let mut sums = [0; DROP_REASONS.len()];
+        for cells in of_clients.chain(self.cells.iter().map(|cells| &cells.strangers)) {
+            sums.iter_mut().zip(&cells.drops).for_each(|(sum, counter)| *sum += counter.value());
+        }
+        sums
+    }
+
+    /// How many conversations of EAP-TLS ended like this.
+    pub(crate) fn ended(&self, result: EapResult) -> u64 {
+        let of = |cells: &ShardCells, tls, is_resumed| cells.eap.cell(result, tls, is_resumed).value();
+        let kinds = [Some("1.2"), Some("1.3"), None].into_iter().flat_map(|tls| [(tls, false), (tls, true)]);
+        kinds.map(|(tls, is_resumed)| self.cells.iter().map(|cells| of(cells, tls, is_resumed)).sum::<u64>()).sum()
     }
 
     /// How many questions were asked, and how many events were lost: both must be none.

@@ -59,7 +59,7 @@ fn main() {
     let load = Load {
         duration: Duration::from_secs(option("--seconds", 5)),
         times: option("--times", 3.0),
-        window: option("--window", 64),
+        window: option("--window", 32),
     };
     let idlers: usize = option("--idlers", 3);
     let lab = Lab::new(option("--tls", 13) == 13);

@@ -184,8 +184,8 @@ pub const EAP_GROUPS_MAX: usize = 64;
 /// at a time, so that all of them are 100 MB at most.
 pub const EAP_FLIGHTS_THREAD_MAX: usize = 8_192;
 /// Work that waits for a thread before no new conversation is begun: it lasts until the devices that are let in next have
-/// sent their flights, even by radio.
-pub const EAP_WORK_WAITING_MAX: Duration = Duration::from_millis(100);
+/// sent their flights, even by radio, and no client has grown impatient by then.
+pub const EAP_WORK_WAITING_MAX: Duration = Duration::from_millis(250);
 /// The same with the work that conversations still have to bring which were begun a short while ago: half of what
 /// impatient clients wait before they repeat themselves.
 pub const EAP_WORK_AHEAD_MAX: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@
 //!
 //! How much that is depends on what a flight takes: a full handshake takes twenty times of a resumed one. So it is
 //! measured. A bound in numbers that suits the former lets through a sixteenth of what the threads could do of the latter,
-//! and too few where devices take a fifth of a second for each answer, as those do that ask a chip for their key.
+//! and too few where devices take half a second for an answer, as those do that ask a chip for their key.
 
 use std::{
     collections::VecDeque,
@@ -320,12 +320,13 @@ mod tests {
         const MILLI: i64 = 1_000_000;
         // A resumed handshake, a full one, and one on a quarter of a core; devices by wire, by radio, with a chip.
         for (compute, flights) in [(60_000, 1), (300_000, 2), (1_200_000, 2)] {
-            for device in [MILLI, 20 * MILLI, 50 * MILLI, 100 * MILLI, 200 * MILLI] {
+            for device in [1, 20, 50, 100, 200, 500].map(|millis| millis * MILLI) {
                 let (done, longest) = Rush { compute, flights, device }.run();
-                assert!(done > 0.9, "{compute} ns, {device} ns: {done:.2}");
+                let least = if device > 100 * MILLI { 0.85 } else { 0.95 };
+                assert!(done > least, "{compute} ns, {device} ns: {done:.2}");
                 assert!(longest < limits::EAP_FLIGHTS_THREAD_MAX, "{compute} ns, {device} ns: {longest}");
-                // Nobody waits for longer than devices and clients do.
-                assert!(longest as i64 * compute < 500 * MILLI, "{compute} ns, {device} ns: {longest} wait");
+                // Clients are more patient than that.
+                assert!(longest as i64 * compute < 1_000 * MILLI, "{compute} ns, {device} ns: {longest} wait");
             }
         }
     }

@@ -18,14 +18,10 @@ use super::{
     in_flight::{Place, Request},
     plan::Plan,
     request::{Authenticators, Requests},
-    tally::{Loss, Second, Verdict},
-    timetable::Next,
-    traffic::{STEPS, Silence, Traffic},
-    work::{Ended, Share, Work, peer},
+    tally::{Loss, Verdict},
+    traffic::{Load, Traffic},
+    work::{Ended, Share, peer},
 };
-
-/// Conversations that are begun before answers to others are looked for: to begin one takes as long as some answers.
-const BEGUN_IN_A_ROW: usize = 8;
 
 /// One thread's share of a run.
 pub(super) struct Conversations {
@@ -42,7 +38,7 @@ pub(super) struct Conversations {
 }
 
 /// A conversation that is under way.
-struct Talk {
+pub(super) struct Talk {
     /// The place of its supplicant.
     who: usize,
     /// From the first answer on: what is never answered costs the generator nothing but a packet, so that it can begin far
@@ -87,34 +83,6 @@ impl Conversations {
         })
     }
 
-    fn begin(&mut self, now: Mono, due: Mono, is_measured: bool, out: &mut dyn Outbox) {
-        let number = self.idle_device();
-        let who = usize::try_from(number % (self.supplicants.len() as u64).max(1)).unwrap_or(0);
-        // There was room for it.
-        let (Some(supplicant), Some(place)) = (self.supplicants.get(who), self.traffic.in_flight.take()) else {
-            return;
-        };
-        let eap = supplicant.identity_response(1);
-        let mac = self.traffic.plan.devices.mac(number);
-        let talk = Box::new(Talk { who, device: None, mac, octets: Vec::new(), is_repeated: false });
-        if is_measured {
-            self.traffic.ledger.sent(now, due);
-        }
-        self.busy.insert(number);
-        let authenticator = self.authenticators.draw();
-        let request = Request {
-            authenticator,
-            device: number,
-            due,
-            sent: now,
-            retransmissions: 0,
-            is_measured,
-            disbelieved: None,
-            of: talk,
-        };
-        self.send(now, place, request, &eap, None, out);
-    }
-
     /// A device that is in no conversation: one that begins anew has given up the one before, and servers know that.
     fn idle_device(&mut self) -> u64 {
         let (of_thread, of) = (self.share.number as u64, self.share.of as u64);
@@ -150,17 +118,87 @@ impl Conversations {
             self.lose(place, Loss::SendFailed);
         }
     }
+}
+
+/// The device, made now if this is the first answer. None if its configuration can't be used.
+fn device_of<'d>(device: &'d mut Option<Peer>, supplicant: Option<&Supplicant>) -> Option<&'d mut Peer> {
+    if device.is_none() {
+        *device = supplicant?.begin().ok();
+    }
+    device.as_mut()
+}
+
+/// What the device does with an authentic answer.
+fn follow(device: &mut Peer, verdict: Verdict, octets: &[u8]) -> Step {
+    let Ok(reply) = Packet::parse(octets) else { return Step::Lost(Loss::Malformed) };
+    let mut eap = Vec::new();
+    reply.join(kind::EAP_MESSAGE, &mut eap);
+    match (verdict, device.take(&eap)) {
+        (Verdict::Challenge, Ok(Turn::Respond(eap))) => {
+            Step::Next { eap, state: reply.first(kind::STATE).map(<[u8]>::to_vec) }
+        }
+        (Verdict::Accept, Ok(Turn::Success)) => Step::End(Verdict::Accept),
+        // The device has turned the server away, so that it is not the server's decision.
+        (Verdict::Reject, _) if device.error().is_some_and(is_own) => Step::Lost(Loss::Device),
+        (Verdict::Reject, Ok(Turn::Failure)) => Step::End(Verdict::Reject),
+        _ => Step::Lost(Loss::Unexpected),
+    }
+}
+
+/// Whether it was the device that did not like something. An alert is what the server did not like.
+const fn is_own(error: &rustls::Error) -> bool {
+    !matches!(error, rustls::Error::AlertReceived(_))
+}
+
+impl Load for Conversations {
+    type Of = Box<Talk>;
+    /// To begin one takes as long as some answers.
+    const BEGUN_IN_A_ROW: usize = 8;
+
+    fn traffic(&self) -> &Traffic<Box<Talk>> {
+        &self.traffic
+    }
+
+    fn traffic_mut(&mut self) -> &mut Traffic<Box<Talk>> {
+        &mut self.traffic
+    }
+
+    fn into_ended(self) -> Ended {
+        self.traffic.finish()
+    }
+
+    fn begin(&mut self, now: Mono, due: Mono, is_measured: bool, out: &mut dyn Outbox) {
+        let number = self.idle_device();
+        let who = usize::try_from(number % (self.supplicants.len() as u64).max(1)).unwrap_or(0);
+        // There was room for it.
+        let (Some(supplicant), Some(place)) = (self.supplicants.get(who), self.traffic.in_flight.take()) else {
+            return;
+        };
+        let eap = supplicant.identity_response(1);
+        let mac = self.traffic.plan.devices.mac(number);
+        let talk = Box::new(Talk { who, device: None, mac, octets: Vec::new(), is_repeated: false });
+        if is_measured {
+            self.traffic.ledger.sent(now, due);
+        }
+        self.busy.insert(number);
+        let authenticator = self.authenticators.draw();
+        let request = Request {
+            authenticator,
+            device: number,
+            due,
+            sent: now,
+            retransmissions: 0,
+            is_measured,
+            disbelieved: None,
+            of: talk,
+        };
+        self.send(now, place, request, &eap, None, out);
+    }
 
     fn send_again(&mut self, place: Place, out: &mut dyn Outbox) {
         let Some(request) = self.traffic.in_flight.request(place) else { return };
         request.of.is_repeated = true;
         out.send(&peer(&self.traffic.plan, place.socket()), &request.of.octets);
-    }
-
-    fn lose(&mut self, place: Place, cause: Loss) {
-        let device = self.traffic.in_flight.request(place).map(|request| request.device);
-        device.map(|device| self.busy.remove(&device));
-        self.traffic.lose(place, cause);
     }
 
     /// An authentic answer came.
@@ -197,100 +235,11 @@ impl Conversations {
         }
         self.busy.remove(&request.device);
     }
-}
 
-/// The device, made now if this is the first answer. None if its configuration can't be used.
-fn device_of<'d>(device: &'d mut Option<Peer>, supplicant: Option<&Supplicant>) -> Option<&'d mut Peer> {
-    if device.is_none() {
-        *device = supplicant?.begin().ok();
-    }
-    device.as_mut()
-}
-
-/// What the device does with an authentic answer.
-fn follow(device: &mut Peer, verdict: Verdict, octets: &[u8]) -> Step {
-    let Ok(reply) = Packet::parse(octets) else { return Step::Lost(Loss::Malformed) };
-    let mut eap = Vec::new();
-    reply.join(kind::EAP_MESSAGE, &mut eap);
-    match (verdict, device.take(&eap)) {
-        (Verdict::Challenge, Ok(Turn::Respond(eap))) => {
-            Step::Next { eap, state: reply.first(kind::STATE).map(<[u8]>::to_vec) }
-        }
-        (Verdict::Accept, Ok(Turn::Success)) => Step::End(Verdict::Accept),
-        // The device has turned the server away, so that it is not the server's decision.
-        (Verdict::Reject, _) if device.error().is_some_and(is_own) => Step::Lost(Loss::Device),
-        (Verdict::Reject, Ok(Turn::Failure)) => Step::End(Verdict::Reject),
-        _ => Step::Lost(Loss::Unexpected),
-    }
-}
-
-/// Whether it was the device that did not like something. An alert is what the server did not like.
-const fn is_own(error: &rustls::Error) -> bool {
-    !matches!(error, rustls::Error::AlertReceived(_))
-}
-
-impl Work for Conversations {
-    fn offer(&mut self, now: Mono, out: &mut dyn Outbox) {
-        let mut begun = 0;
-        for _ in 0..STEPS {
-            if begun == BEGUN_IN_A_ROW {
-                return;
-            }
-            match self.traffic.next(now) {
-                Some(Next::Leave { due, is_measured }) => {
-                    begun += 1;
-                    self.begin(now, due, is_measured, out);
-                }
-                Some(Next::TooOld) => {}
-                None => return,
-            }
-        }
-    }
-
-    fn expire(&mut self, now: Mono, out: &mut dyn Outbox) {
-        for _ in 0..STEPS {
-            match self.traffic.silent(now) {
-                Some((place, Silence::Again)) => self.send_again(place, out),
-                Some((place, Silence::Lost(cause))) => self.lose(place, cause),
-                None => return,
-            }
-        }
-    }
-
-    fn receive(&mut self, now: Mono, socket: usize, octets: &[u8], out: &mut dyn Outbox) {
-        match self.traffic.receive(now, socket, octets) {
-            Some((place, Ok(verdict))) => self.answered(now, place, verdict, octets, out),
-            Some((place, Err(cause))) => self.lose(place, cause),
-            None => {}
-        }
-    }
-
-    fn refused(&mut self, now: Mono, socket: usize) {
-        self.traffic.refused(now, socket);
-    }
-
-    fn unsent(&mut self, socket: usize, identifier: u8) {
-        self.lose(Place::of(socket, identifier), Loss::SendFailed);
-    }
-
-    fn take_second(&mut self, now: Mono) -> Option<Second> {
-        self.traffic.take_second(now)
-    }
-
-    fn stop(&mut self) {
-        self.traffic.stop();
-    }
-
-    fn is_finished(&self) -> bool {
-        self.traffic.is_finished()
-    }
-
-    fn wake_at(&self, now: Mono) -> Mono {
-        self.traffic.wake_at(now)
-    }
-
-    fn finish(self: Box<Self>) -> Ended {
-        self.traffic.finish()
+    fn lose(&mut self, place: Place, cause: Loss) {
+        let device = self.traffic.in_flight.request(place).map(|request| request.device);
+        device.map(|device| self.busy.remove(&device));
+        self.traffic.lose(place, cause);
     }
 }
 
@@ -307,6 +256,7 @@ mod tests {
             devices::{Devices, Distribution},
             schedule::Pace,
             tally::Tally,
+            work::Work as _,
         },
         engine::action,
         radius::{code::Code, reply::ReplyBuffer, secret::Secret},

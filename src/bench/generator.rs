@@ -16,10 +16,9 @@ use super::{
     in_flight::{Place, Request},
     plan::Plan,
     request::{Authenticators, Requests},
-    tally::{Loss, Second, Verdict},
-    timetable::Next,
-    traffic::{STEPS, Silence, Traffic},
-    work::{Ended, Share, Work, peer},
+    tally::Verdict,
+    traffic::{Load, Traffic},
+    work::{Ended, Share, peer},
 };
 
 /// One thread's share of a run.
@@ -43,8 +42,24 @@ impl Generator {
             traffic: Traffic::new(plan, &share, start, usize::MAX),
         })
     }
+}
 
-    fn send(&mut self, now: Mono, due: Mono, is_measured: bool, out: &mut dyn Outbox) {
+impl Load for Generator {
+    type Of = ();
+
+    fn traffic(&self) -> &Traffic<()> {
+        &self.traffic
+    }
+
+    fn traffic_mut(&mut self) -> &mut Traffic<()> {
+        &mut self.traffic
+    }
+
+    fn into_ended(self) -> Ended {
+        self.traffic.finish()
+    }
+
+    fn begin(&mut self, now: Mono, due: Mono, is_measured: bool, out: &mut dyn Outbox) {
         let Some(place) = self.traffic.in_flight.take() else { return };
         let authenticator = self.authenticators.draw();
         let device = self.draw.next(&mut self.chance);
@@ -68,75 +83,13 @@ impl Generator {
         out.send(&peer(&self.traffic.plan, place.socket()), octets);
     }
 
-    fn answered(&mut self, now: Mono, place: Place, verdict: Verdict) {
+    fn answered(&mut self, now: Mono, place: Place, verdict: Verdict, _: &[u8], _: &mut dyn Outbox) {
         let request = self.traffic.in_flight.finish(place, true);
         let Some(request) = request.filter(|request| request.is_measured) else { return };
         let ledger = &mut self.traffic.ledger;
         ledger.answered(now, request.due, verdict);
         ledger.tally.service.record(now.since(request.sent));
         ledger.tally.answered_after_retransmission += u64::from(request.retransmissions > 0);
-    }
-}
-
-impl Work for Generator {
-    fn offer(&mut self, now: Mono, out: &mut dyn Outbox) {
-        for _ in 0..STEPS {
-            match self.traffic.next(now) {
-                Some(Next::Leave { due, is_measured }) => self.send(now, due, is_measured, out),
-                Some(Next::TooOld) => {}
-                None => return,
-            }
-        }
-    }
-
-    fn expire(&mut self, now: Mono, out: &mut dyn Outbox) {
-        for _ in 0..STEPS {
-            match self.traffic.silent(now) {
-                Some((place, Silence::Again)) => self.send_again(place, out),
-                Some((place, Silence::Lost(cause))) => {
-                    self.traffic.lose(place, cause);
-                }
-                None => return,
-            }
-        }
-    }
-
-    fn receive(&mut self, now: Mono, socket: usize, octets: &[u8], _: &mut dyn Outbox) {
-        match self.traffic.receive(now, socket, octets) {
-            Some((place, Ok(verdict))) => self.answered(now, place, verdict),
-            Some((place, Err(cause))) => {
-                self.traffic.lose(place, cause);
-            }
-            None => {}
-        }
-    }
-
-    fn refused(&mut self, now: Mono, socket: usize) {
-        self.traffic.refused(now, socket);
-    }
-
-    fn unsent(&mut self, socket: usize, identifier: u8) {
-        self.traffic.lose(Place::of(socket, identifier), Loss::SendFailed);
-    }
-
-    fn take_second(&mut self, now: Mono) -> Option<Second> {
-        self.traffic.take_second(now)
-    }
-
-    fn stop(&mut self) {
-        self.traffic.stop();
-    }
-
-    fn is_finished(&self) -> bool {
-        self.traffic.is_finished()
-    }
-
-    fn wake_at(&self, now: Mono) -> Mono {
-        self.traffic.wake_at(now)
-    }
-
-    fn finish(self: Box<Self>) -> Ended {
-        self.traffic.finish()
     }
 }
 
@@ -148,7 +101,12 @@ mod tests {
 
     use super::*;
     use crate::{
-        bench::{plan::Answers, schedule::Pace, tally::Tally},
+        bench::{
+            plan::Answers,
+            schedule::Pace,
+            tally::{Loss, Tally},
+            work::Work as _,
+        },
         engine::action::Peer,
         radius::{code::Code, kind, packet::Packet, reply::ReplyBuffer, secret::Secret},
     };

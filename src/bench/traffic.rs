@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::clock::Mono;
+use crate::{clock::Mono, engine::action::Outbox};
 
 use super::{
     in_flight::{InFlight, Place, Request},
@@ -15,11 +15,104 @@ use super::{
     schedule::Pace,
     tally::{Loss, Second, Verdict},
     timetable::{Next, Timetable},
-    work::{Ended, Ledger, Share},
+    work::{Ended, Ledger, Share, Work},
 };
 
 /// Requests that are begun, or sent again, before answers are looked for.
-pub(super) const STEPS: usize = 256;
+const STEPS: usize = 256;
+
+/// One kind of load: what is written into a request, and what an answer means for it. The rest is the same for all.
+pub(super) trait Load: Send {
+    /// What a request belongs to.
+    type Of: Send;
+    /// How many are begun before answers to others are looked for.
+    const BEGUN_IN_A_ROW: usize = STEPS;
+
+    fn traffic(&self) -> &Traffic<Self::Of>;
+
+    fn traffic_mut(&mut self) -> &mut Traffic<Self::Of>;
+
+    fn into_ended(self) -> Ended;
+
+    /// Writes and sends what is due.
+    fn begin(&mut self, now: Mono, due: Mono, is_measured: bool, out: &mut dyn Outbox);
+
+    /// Sends the request of this place with the same octets.
+    fn send_again(&mut self, place: Place, out: &mut dyn Outbox);
+
+    /// An authentic answer came to the request of this place.
+    fn answered(&mut self, now: Mono, place: Place, verdict: Verdict, octets: &[u8], out: &mut dyn Outbox);
+
+    /// Gives the request of this place up, if there is one.
+    fn lose(&mut self, place: Place, cause: Loss) {
+        self.traffic_mut().lose(place, cause);
+    }
+}
+
+impl<L: Load> Work for L {
+    fn offer(&mut self, now: Mono, out: &mut dyn Outbox) {
+        let mut begun = 0;
+        for _ in 0..STEPS {
+            if begun == L::BEGUN_IN_A_ROW {
+                return;
+            }
+            match self.traffic_mut().next(now) {
+                Some(Next::Leave { due, is_measured }) => {
+                    begun += 1;
+                    self.begin(now, due, is_measured, out);
+                }
+                Some(Next::TooOld) => {}
+                None => return,
+            }
+        }
+    }
+
+    fn expire(&mut self, now: Mono, out: &mut dyn Outbox) {
+        for _ in 0..STEPS {
+            match self.traffic_mut().silent(now) {
+                Some((place, Silence::Again)) => self.send_again(place, out),
+                Some((place, Silence::Lost(cause))) => self.lose(place, cause),
+                None => return,
+            }
+        }
+    }
+
+    fn receive(&mut self, now: Mono, socket: usize, octets: &[u8], out: &mut dyn Outbox) {
+        match self.traffic_mut().receive(now, socket, octets) {
+            Some((place, Ok(verdict))) => self.answered(now, place, verdict, octets, out),
+            Some((place, Err(cause))) => self.lose(place, cause),
+            None => {}
+        }
+    }
+
+    fn refused(&mut self, now: Mono, socket: usize) {
+        self.traffic_mut().refused(now, socket);
+    }
+
+    fn unsent(&mut self, socket: usize, identifier: u8) {
+        self.lose(Place::of(socket, identifier), Loss::SendFailed);
+    }
+
+    fn take_second(&mut self, now: Mono) -> Option<Second> {
+        self.traffic_mut().take_second(now)
+    }
+
+    fn stop(&mut self) {
+        self.traffic_mut().stop();
+    }
+
+    fn is_finished(&self) -> bool {
+        self.traffic().is_finished()
+    }
+
+    fn wake_at(&self, now: Mono) -> Mono {
+        self.traffic().wake_at(now)
+    }
+
+    fn finish(self: Box<Self>) -> Ended {
+        self.into_ended()
+    }
+}
 
 /// What is under way. `T`: what a request belongs to.
 pub(super) struct Traffic<T> {
@@ -35,7 +128,7 @@ pub(super) struct Traffic<T> {
 
 /// What becomes of a request that has waited for its answer long enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Silence {
+enum Silence {
     /// It is sent again as it was, and waits again.
     Again,
     /// It has to be given up.
@@ -60,7 +153,7 @@ impl<T> Traffic<T> {
     }
 
     /// What becomes of the next request, if it is due.
-    pub(super) fn next(&mut self, now: Mono) -> Option<Next> {
+    fn next(&mut self, now: Mono) -> Option<Next> {
         let room = self.room();
         self.timetable.next(now, room, &mut self.ledger)
     }
@@ -79,7 +172,7 @@ impl<T> Traffic<T> {
     }
 
     /// The next request that has waited long enough; one that is to be given up comes again until it is.
-    pub(super) fn silent(&mut self, now: Mono) -> Option<(Place, Silence)> {
+    fn silent(&mut self, now: Mono) -> Option<(Place, Silence)> {
         let (place, _) = self.in_flight.earliest().filter(|(_, deadline)| *deadline <= now)?;
         let request = self.in_flight.request(place)?;
         if request.retransmissions < self.plan.retries {
@@ -96,12 +189,7 @@ impl<T> Traffic<T> {
 
     /// A datagram came: what it says to the request of this place, or why that has to be given up. None if it changes
     /// nothing.
-    pub(super) fn receive(
-        &mut self,
-        now: Mono,
-        socket: usize,
-        octets: &[u8],
-    ) -> Option<(Place, Result<Verdict, Loss>)> {
+    fn receive(&mut self, now: Mono, socket: usize, octets: &[u8]) -> Option<(Place, Result<Verdict, Loss>)> {
         let Some(identifier) = octets.get(1).filter(|_| socket < self.refused_at.len()) else {
             self.ledger.stray(now);
             return None;
@@ -139,7 +227,7 @@ impl<T> Traffic<T> {
     }
 
     /// Nobody listens where this source port sends to.
-    pub(super) fn refused(&mut self, now: Mono, socket: usize) {
+    fn refused(&mut self, now: Mono, socket: usize) {
         if let Some(at) = self.refused_at.get_mut(socket) {
             *at = Some(now);
             self.ledger.tally.refusals += 1;
@@ -155,19 +243,19 @@ impl<T> Traffic<T> {
         Some(request.of)
     }
 
-    pub(super) fn take_second(&mut self, now: Mono) -> Option<Second> {
+    fn take_second(&mut self, now: Mono) -> Option<Second> {
         self.ledger.take_second(now, self.in_flight.count())
     }
 
-    pub(super) const fn stop(&mut self) {
+    const fn stop(&mut self) {
         self.timetable.stop();
     }
 
-    pub(super) const fn is_finished(&self) -> bool {
+    const fn is_finished(&self) -> bool {
         self.timetable.is_over() && self.in_flight.count() == 0
     }
 
-    pub(super) fn wake_at(&self, now: Mono) -> Mono {
+    fn wake_at(&self, now: Mono) -> Mono {
         let next = self.timetable.wake_at(now, self.room().is_ok(), self.ledger.end);
         let deadline = self.in_flight.earliest().map_or(Mono::NEVER, |(_, deadline)| deadline);
         self.ledger.end_of_second().min(deadline).min(next)

@@ -50,7 +50,7 @@ struct State {
     is_stopping: bool,
 }
 
-/// How long a thread computes for a flight: a moving average, in which a flight counts for a 32nd.
+/// How long a thread computes for a flight: a moving average.
 #[derive(Clone, Copy, Debug)]
 struct FlightTime(Duration);
 
@@ -62,7 +62,7 @@ impl Default for FlightTime {
 
 impl FlightTime {
     fn took(&mut self, time: Duration) {
-        self.0 = self.0 - self.0 / 32 + time.min(limits::EAP_FLIGHT_TIME_MAX) / 32;
+        self.0 = self.0 - self.0 / PART + time.min(limits::EAP_FLIGHT_TIME_MAX) / PART;
     }
 
     /// The time of so many flights.
@@ -71,6 +71,10 @@ impl FlightTime {
         self.0.saturating_mul(count(flights)) / count(threads).max(1)
     }
 }
+
+/// In the average a flight counts for one part of so many. With fewer it wavers where a thread loses its core every tenth
+/// flight or so, and as many are let in as its lowest point allows.
+const PART: u32 = 128;
 
 /// Flights that conversations will send which were begun a short while ago.
 ///
@@ -253,8 +257,18 @@ mod tests {
         let mut time = FlightTime::default();
         (0..1_000).for_each(|_| time.took(Duration::from_secs(3_600)));
         assert!(has_room(0, 0, 1, time) && !has_room(0, 100, 1, time));
-        (0..200).for_each(|_| time.took(Duration::from_micros(300)));
+        (0..700).for_each(|_| time.took(Duration::from_micros(300)));
         assert!(has_room(0, 1_000, 1, time), "{time:?}");
+    }
+
+    #[test]
+    fn the_average_hardly_wavers_where_a_thread_loses_its_core_now_and_then() {
+        let mut time = FlightTime::default();
+        let each = |number: u32| Duration::from_micros(if number.is_multiple_of(32) { 9_300 } else { 300 });
+        let told: Vec<Duration> = (0..4_000).map(|number| (time.took(each(number)), time.0).1).skip(2_000).collect();
+        let (least, most) = (told.iter().min().unwrap(), told.iter().max().unwrap());
+        // On average 581 us.
+        assert!(*least > Duration::from_micros(520) && *most < Duration::from_micros(640), "{least:?} to {most:?}");
     }
 
     /// A thread, and three times the devices that it can serve. Time is nanoseconds.

@@ -219,7 +219,8 @@ fn handshakes(lab: &Lab, server: SocketAddr, pace: Pace, duration: Duration) -> 
         pace,
         duration,
         timeout: PATIENCE,
-        sockets: Plan::sockets_for(pace, PATIENCE, 0),
+        // So many that an Identifier rests long enough for late answers to be told from wrong ones.
+        sockets: 128,
         devices: Devices::Counted { first: nas::mac(KNOWN), count: DEVICES },
         eap_tls: Some(Arc::from([lab.supplicant.clone()])),
         ..Plan::new(server, Arc::new(nas::secret()))

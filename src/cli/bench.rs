@@ -232,7 +232,12 @@ fn plan(arguments: &Arguments, secret_of_environment: Option<String>) -> Result<
         (Some(rate), false) => Pace::Steady(rate),
         (Some(rate), true) => Pace::Storm { rate, ramp: arguments.ramp.unwrap_or(RAMP) },
     };
-    let usual_sockets = Plan::sockets_for(pace, arguments.timeout, arguments.retries).max(arguments.threads);
+    let mut usual_sockets = Plan::sockets_for(pace, arguments.timeout, arguments.retries).max(arguments.threads);
+    if arguments.eap_tls && pace.rate().is_some() {
+        // A handshake takes several requests one after the other. With fewer their Identifiers would come again so soon
+        // that late answers could not be told from wrong ones.
+        usual_sockets = usual_sockets.max((usual_sockets * 4).min(256));
+    }
     let sockets = arguments.sockets.unwrap_or(usual_sockets);
     let usual_devices = match pace {
         _ if !arguments.eap_tls => 1,

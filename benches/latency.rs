@@ -8,6 +8,11 @@
 //!
 //! Who has which core, and why, is as in `sync`: core 0 has radmit with all that works behind the shard; core 1 has the
 //! simulated cloud at the lowest priority, and the generator at the highest. Both cores are kept awake.
+//!
+//! A machine whose own threads take a core away for milliseconds, a hundredth of the time, can't show a p99. `--real-time`
+//! makes it a quieter one: the shard and the generator come before all threads that aren't real-time, other programs' and
+//! radmit's own. That says something of `quiet` only; in `busy` it hides what is to be seen. `--rate` gives the rate, since
+//! a generator that needs all of its core is taken off it by the system then.
 
 #[path = "support/allocator.rs"]
 mod allocator;
@@ -85,14 +90,22 @@ fn main() {
     let placed = process::pin_to_core("radmit-", OURS) && process::pin_to_core("tokio", OURS);
     let placed = placed && process::pin_own_thread(OTHERS);
     let capacity = load(address, &known, Pace::Window(512), duration).answered_per_second();
-    let urgent = process::give_own_thread_priority();
+    let is_real_time = std::env::args().any(|argument| argument == "--real-time");
+    let urgent = if is_real_time {
+        process::make_real_time("radmit-shard") && process::make_own_thread_real_time()
+    } else {
+        process::give_own_thread_priority()
+    };
     println!("{} devices, {rounds} rounds of {duration:?}, capacity {capacity:.0} a second", directory.len());
-    println!("threads have their cores: {placed}; generator first: {urgent}; awake: {}", awake.is_some());
+    println!(
+        "threads have their cores: {placed}; generator first: {urgent}; real-time: {is_real_time}; awake: {}",
+        awake.is_some()
+    );
     println!(
         "{:<6} {:>9} {:>6} {:>8} {:>8} {:>8} {:>8} {:>8}",
         "", "answered", "lost", "lists", "p50", "p99", "p99.9", "max"
     );
-    let half = Pace::Steady(capacity / 2.0);
+    let half = Pace::Steady(option("--rate", capacity / 2.0));
     load(address, &known, half, Duration::from_secs(1));
     let mut ratios = Vec::new();
     for _ in 0..rounds {

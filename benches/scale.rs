@@ -56,6 +56,9 @@ use radmit::{
 };
 use server::Server;
 
+/// Requests in flight of a generator that shares its core with a shard: so few that the shard does not take them for an
+/// overload while it waits for its core.
+const PAIRED: usize = 128;
 /// Devices where their number is not what is measured.
 const FEW: u64 = 1_000;
 /// The generator's core, and the other one.
@@ -75,7 +78,8 @@ fn main() {
     let rounds: usize = option("--rounds", 5);
     let window: usize = option("--window", 1_024);
     let sources: Vec<Ipv4Addr> = (1..=clients).map(server::address).collect();
-    let [mut one, mut other] = [(); 2].map(|()| Generator::new(window, FEW).expect("loopback has free ports"));
+    let mut one = Generator::new(window, FEW).expect("loopback has free ports");
+    let [mut first, mut second] = [(); 2].map(|()| Generator::new(PAIRED, FEW).expect("loopback has free ports"));
     let mut wide = Generator::new(window, devices).expect("loopback has free ports");
     let mut many = Generator::with_sources(window, FEW, &sources).expect("loopback has free ports");
     let (small, large) = (fleet(FEW), fleet(devices));
@@ -116,9 +120,9 @@ fn main() {
                 Generator::run_together(generators, server, cpu_time, duration, check)
             };
             row.rounds.push(match place {
-                2 => together(&mut [(&mut one, OTHER)]),
-                3 => together(&mut [(&mut other, GENERATOR)]),
-                4 => together(&mut [(&mut one, OTHER), (&mut other, GENERATOR)]),
+                2 => together(&mut [(&mut first, OTHER)]),
+                3 => together(&mut [(&mut second, GENERATOR)]),
+                4 => together(&mut [(&mut first, OTHER), (&mut second, GENERATOR)]),
                 1 | 7 => many.run(server, cpu_time, duration, check),
                 6 => wide.run(server, cpu_time, duration, check),
                 _ => one.run(server, cpu_time, duration, check),

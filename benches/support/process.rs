@@ -89,6 +89,11 @@ pub(crate) fn make_own_thread_real_time() -> bool {
     own_thread().is_some_and(|own| is_done("chrt", &["-f", "-p", "10", &own]))
 }
 
+/// The same for all threads of this name prefix.
+pub(crate) fn make_real_time(thread_prefix: &str) -> bool {
+    threads(thread_prefix).all(|folder| is_done("chrt", &["-f", "-p", "5", number(&folder)]))
+}
+
 /// Keeps cores from falling asleep: a thread for each that runs only where nobody else wants to.
 ///
 /// A virtual machine gives an idle core back to its host and gets it again when the host thinks fit. That is no time of the
@@ -139,7 +144,8 @@ pub(crate) fn give_own_thread_priority() -> bool {
 
 /// Takes that back.
 pub(crate) fn make_own_thread_usual() -> bool {
-    own_thread().is_some_and(|own| is_done("renice", &["-n", "0", "-p", &own]))
+    own_thread()
+        .is_some_and(|own| is_done("chrt", &["-o", "-p", "0", &own]) && is_done("renice", &["-n", "0", "-p", &own]))
 }
 
 fn own_thread() -> Option<String> {

@@ -138,8 +138,6 @@ pub const BUG_PAUSE: Duration = Duration::from_millis(100);
 pub const DEVICES_MAX: usize = 2_000_000;
 /// Negative answers and answers about devices outside of the fleet. When full the least useful leaves.
 pub const OUTSIDE_ANSWERS_MAX: usize = 262_144;
-/// Words that mark which devices were used lately: 1 MB. Devices that share a word are kept fresh together.
-pub const USED_DEVICES_MARKED: usize = 262_144;
 /// Different texts that a server told of itself for all requests to read. A further one is not taken.
 pub const RARE_TEXTS_KEPT: usize = 16;
 /// Texts that devices share: versions, models, … When full, and all are in use, a new one is not shared.

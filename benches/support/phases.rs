@@ -10,7 +10,7 @@ use radmit::{
     engine::{
         action::{Peer, Port, Route},
         admit::{Admitted, admit},
-        authenticate::{Authenticated, authenticate},
+        authenticate::{Authenticated, Macs, authenticate},
         client::Client,
         decide::{Case, RequestPlace},
         identity::Identity,
@@ -67,7 +67,7 @@ impl Stand {
     }
 
     fn identity(&self, admitted: &Admitted<'_>) -> Identity {
-        match authenticate(admitted, self.client()) {
+        match authenticate(admitted, &Macs::read(&admitted.packet), self.client()) {
             Authenticated::Device(identity) => identity,
             rejected @ Authenticated::Rejected { .. } => panic!("{rejected:?}"),
         }
@@ -130,7 +130,8 @@ pub(crate) fn authenticate_all(calls: u64) {
     let (client, admitted) = (stand.client(), stand.all_admitted());
     measured(calls, &mut |number| {
         let admitted = &admitted[usize::try_from(number).expect("there are few")];
-        assert!(matches!(authenticate(black_box(admitted), client), Authenticated::Device(_)));
+        let macs = Macs::read(&black_box(admitted).packet);
+        assert!(matches!(authenticate(admitted, &macs, client), Authenticated::Device(_)));
     });
 }
 

@@ -31,7 +31,7 @@ use crate::{
     engine::{
         action::{Peer, Route},
         admit::Admitted,
-        authenticate::{Authenticated, authenticate},
+        authenticate::{Authenticated, Macs, authenticate},
         client::Client,
         decide::{Case, RequestPlace},
         event::RejectReason,
@@ -214,7 +214,8 @@ fn explain_request(world: &World, arguments: &Arguments, problems: &mut Problems
     let mut identity = None;
     if let Some(client) = client.filter(|_| is_as_it_came && !is_eap) {
         // What the server rejects before it asks policy must not look like a matter of policy here.
-        match authenticate(&Admitted { packet, proof: Proof::of(&packet, &client.secret), is_signed: true }, client) {
+        let admitted = Admitted { packet, proof: Proof::of(&packet, &client.secret), is_signed: true };
+        match authenticate(&admitted, &Macs::read(&packet), client) {
             Authenticated::Rejected { reason, .. } if reason != RejectReason::NoCredentials => {
                 Explanation::refused(client, reason).show(arguments.format);
                 return Ok(Access::Reject);

@@ -1,10 +1,12 @@
 //! The devices of the fleet, found by each of their keys without a lock.
 //!
-//! Owns the records, the indexes over their keys, and the choice between several devices with one key. What goes in, and
-//! how old it may be, is the directory's business.
+//! Owns the records, when each was last asked about, the indexes over their keys, and the choice between several devices
+//! with one key. What goes in, and how old it may be, is the directory's business.
 
 use std::{
+    array,
     hash::{BuildHasher, Hash},
+    hint::black_box,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -12,11 +14,15 @@ use std::{
 use arc_swap::{ArcSwapOption, Guard};
 use foldhash::fast::RandomState;
 
-use crate::clock::Wall;
+use crate::{
+    clock::{Mono, Wall},
+    limits::BATCH_DATAGRAMS,
+};
 
 use super::{
     identifier::{EntraId, IntuneId, MacAddress},
     index::{Index, Walk},
+    last_use::LastUse,
     record::DeviceRecord,
 };
 
@@ -24,6 +30,9 @@ use super::{
 const CHUNK: usize = 4_096;
 /// Parts for work that is spread over time.
 const PARTS: usize = 256;
+/// Records that are read ahead together: `arc-swap` hands a thread eight guards without counting readers, and whoever
+/// calls may hold some.
+const GUARDS: usize = 6;
 
 /// The records of all devices, and where each of their keys is found.
 ///
@@ -41,7 +50,18 @@ pub(super) struct Fleet {
     free: Mutex<Free>,
 }
 
-type Chunk = Box<[ArcSwapOption<DeviceRecord>]>;
+type Chunk = Box<[Cell]>;
+
+/// Where one device is kept.
+#[derive(Default)]
+struct Cell {
+    record: ArcSwapOption<DeviceRecord>,
+    last_use: LastUse,
+}
+
+/// Where a device was found. It may be another one's by the time that it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(u32);
 
 #[derive(Default)]
 struct Free {
@@ -66,11 +86,11 @@ impl Fleet {
     // --- reading: takes no lock, allocates nothing ----------------------------------------------------------------------
 
     /// The record of a device.
-    pub(super) fn find(&self, id: IntuneId) -> Option<Arc<DeviceRecord>> {
+    pub(super) fn find(&self, id: IntuneId) -> Option<(Place, Arc<DeviceRecord>)> {
         let mut found = None;
         self.by_intune_id.each(self.hash(&id), |place| match &*self.at(place) {
             Some(record) if record.intune_id == id => {
-                found = Some(Arc::clone(record));
+                found = Some((Place(place), Arc::clone(record)));
                 Walk::Stop
             }
             _ => Walk::Continue,
@@ -79,25 +99,72 @@ impl Fleet {
     }
 
     /// Calls `with` for each device with this id in Entra, until it says stop.
-    pub(super) fn each_by_entra_id(&self, id: EntraId, mut with: impl FnMut(&Arc<DeviceRecord>) -> Walk) {
+    pub(super) fn each_by_entra_id(&self, id: EntraId, mut with: impl FnMut(Place, &Arc<DeviceRecord>) -> Walk) {
         self.by_entra_id.each(self.hash(&id), |place| match &*self.at(place) {
-            Some(record) if record.entra_id == Some(id) => with(record),
+            Some(record) if record.entra_id == Some(id) => with(Place(place), record),
             _ => Walk::Continue,
         });
     }
 
     /// Calls `with` for each device with this address, Wi-Fi or Ethernet, until it says stop.
-    pub(super) fn each_by_mac(&self, mac: MacAddress, mut with: impl FnMut(&Arc<DeviceRecord>) -> Walk) {
+    pub(super) fn each_by_mac(&self, mac: MacAddress, mut with: impl FnMut(Place, &Arc<DeviceRecord>) -> Walk) {
         self.by_mac.each(self.hash(&mac), |place| match &*self.at(place) {
-            Some(record) if record.carries(mac) => with(record),
+            Some(record) if record.carries(mac) => with(Place(place), record),
             _ => Walk::Continue,
         });
     }
 
+    /// Notes that a device was asked about.
+    pub(super) fn note_use(&self, place: Place, at: Mono) {
+        if let Some(cell) = self.cell(place.0) {
+            cell.last_use.note(at);
+        }
+    }
+
+    /// Reads what looking for these addresses will read, so that it is in the processor's caches by then.
+    ///
+    /// A look takes four steps, each of which needs an address that only the step before tells: the index, the cell, the
+    /// record, its details. In a fleet that is larger than the caches each of them waits for memory. Here each step is
+    /// taken for all devices before the next one, with nothing between that would keep the processor from waiting for
+    /// many of them at once. At most [`BATCH_DATAGRAMS`] addresses; more are not read ahead.
+    pub(super) fn read_ahead(&self, macs: impl Iterator<Item = MacAddress>) {
+        let mut hashes = [0; BATCH_DATAGRAMS];
+        let mut count = 0;
+        for (place, mac) in hashes.iter_mut().zip(macs) {
+            *place = self.hash(&mac);
+            count += 1;
+        }
+        let hashes = hashes.get(..count).unwrap_or_default();
+        self.by_mac.read_ahead(hashes);
+        let mut cells = [None; BATCH_DATAGRAMS];
+        for (cell, hash) in cells.iter_mut().zip(hashes) {
+            self.by_mac.each(*hash, |place| {
+                *cell = self.cell(place);
+                Walk::Stop
+            });
+        }
+        for cell in cells.iter().flatten() {
+            black_box(cell.last_use.seconds());
+        }
+        for cells in cells.get(..count).unwrap_or_default().chunks(GUARDS) {
+            let guards: [_; GUARDS] =
+                array::from_fn(|at| cells.get(at).copied().flatten().map(|cell| cell.record.load()));
+            let records = || guards.iter().flatten().filter_map(|guard| guard.as_ref());
+            for record in records() {
+                black_box((Arc::strong_count(record), record.answered_at, record.compliance, record.entra_id));
+            }
+            for record in records() {
+                let details = &*record.details;
+                black_box((details.last_check_in, details.serial.is_some(), details.user.is_some()));
+                black_box((details.os.is_some(), details.threat.is_some(), details.encrypted));
+            }
+        }
+    }
+
     /// Calls `with` for every record.
     pub(super) fn for_each(&self, mut with: impl FnMut(&Arc<DeviceRecord>)) {
-        for record in self.chunks.iter().filter_map(OnceLock::get).flatten() {
-            if let Some(record) = &*record.load() {
+        for cell in self.chunks.iter().filter_map(OnceLock::get).flatten() {
+            if let Some(record) = &*cell.record.load() {
                 with(record);
             }
         }
@@ -105,11 +172,26 @@ impl Fleet {
 
     /// The records of one part; none past the last. A device stays in its part.
     pub(super) fn part(&self, at: usize) -> Vec<Arc<DeviceRecord>> {
-        if at >= PARTS {
-            return Vec::new();
-        }
-        let chunks = self.chunks.iter().filter_map(OnceLock::get);
-        chunks.flat_map(|chunk| chunk.iter().skip(at).step_by(PARTS)).filter_map(ArcSwapOption::load_full).collect()
+        self.cells_of_part(at).filter_map(|cell| cell.record.load_full()).collect()
+    }
+
+    /// The devices of one part that were asked about within `span` before `now`, and of which `is_wanted` says so.
+    pub(super) fn used_in_part<'f>(
+        &'f self,
+        at: usize,
+        now: Mono,
+        span: Duration,
+        is_wanted: impl Fn(&DeviceRecord) -> bool + 'f,
+    ) -> impl Iterator<Item = IntuneId> + 'f {
+        self.cells_of_part(at).filter(move |cell| cell.last_use.is_within(now, span)).filter_map(move |cell| {
+            let record = cell.record.load();
+            record.as_ref().filter(|record| is_wanted(record)).map(|record| record.intune_id)
+        })
+    }
+
+    fn cells_of_part(&self, at: usize) -> impl Iterator<Item = &Cell> {
+        let chunks = self.chunks.iter().filter(move |_| at < PARTS).filter_map(OnceLock::get);
+        chunks.flat_map(move |chunk| chunk.iter().skip(at).step_by(PARTS))
     }
 
     /// How many parts there are.
@@ -118,9 +200,12 @@ impl Fleet {
     }
 
     fn at(&self, place: u32) -> Guard<Option<Arc<DeviceRecord>>> {
+        self.cell(place).map_or_else(|| Guard::from_inner(None), |cell| cell.record.load())
+    }
+
+    fn cell(&self, place: u32) -> Option<&Cell> {
         let place = place as usize;
-        let chunk = self.chunks.get(place / CHUNK).and_then(OnceLock::get);
-        chunk.and_then(|chunk| chunk.get(place % CHUNK)).map_or_else(|| Guard::from_inner(None), ArcSwapOption::load)
+        self.chunks.get(place / CHUNK)?.get()?.get(place % CHUNK)
     }
 
     fn hash(&self, key: &impl Hash) -> u32 {
@@ -171,17 +256,17 @@ impl Fleet {
         }
         let place = free.from;
         let chunk = self.chunks.get(place as usize / CHUNK)?;
-        chunk.get_or_init(|| (0..CHUNK).map(|_| ArcSwapOption::empty()).collect());
+        chunk.get_or_init(|| (0..CHUNK).map(|_| Cell::default()).collect());
         free.from += 1;
         Some(place)
     }
 
     fn swap(&self, place: u32, record: Option<Arc<DeviceRecord>>) {
-        let place = place as usize;
-        let chunk = self.chunks.get(place / CHUNK).and_then(OnceLock::get);
-        if let Some(kept) = chunk.and_then(|chunk| chunk.get(place % CHUNK)) {
-            kept.store(record);
+        let Some(cell) = self.cell(place) else { return };
+        if record.is_none() {
+            cell.last_use.forget();
         }
+        cell.record.store(record);
     }
 
     fn keys(&self, record: Option<&DeviceRecord>) -> Keys {
@@ -278,6 +363,14 @@ impl Match {
         let winner = newer(kept, record);
         if settled { Self::One(winner) } else { Self::Ambiguous(winner) }
     }
+
+    /// Whether this very record is the one that is meant, or would be.
+    pub(super) fn is(&self, record: &Arc<DeviceRecord>) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::One(kept) | Self::Ambiguous(kept) => Arc::ptr_eq(kept, record),
+        }
+    }
 }
 
 fn same_machine(one: &DeviceRecord, other: &DeviceRecord) -> bool {
@@ -343,13 +436,15 @@ mod tests {
                     fleet.remove(record.intune_id);
                     model.remove(&record.intune_id);
                 }
+                // Nobody sees it, whatever there is to read.
+                fleet.read_ahead((0..8).map(mac));
                 for number in 0..8 {
                     let id = IntuneId(guid(number));
                     let found = fleet.find(id);
-                    prop_assert_eq!(found.as_deref(), model.get(&id));
+                    prop_assert_eq!(found.as_ref().map(|(_, record)| &**record), model.get(&id));
                     let (entra, mac) = (EntraId(guid(number)), mac(number));
                     let mut found = BTreeMap::new();
-                    fleet.each_by_entra_id(entra, |record| {
+                    fleet.each_by_entra_id(entra, |_, record| {
                         assert!(found.insert(record.intune_id, (**record).clone()).is_none(), "each comes once");
                         Walk::Continue
                     });
@@ -357,7 +452,7 @@ mod tests {
                     expected.retain(|_, record: &mut DeviceRecord| record.entra_id == Some(entra));
                     prop_assert_eq!(&found, &expected);
                     found.clear();
-                    fleet.each_by_mac(mac, |record| {
+                    fleet.each_by_mac(mac, |_, record| {
                         assert!(found.insert(record.intune_id, (**record).clone()).is_none(), "each comes once");
                         Walk::Continue
                     });

@@ -3,11 +3,14 @@
 //! Owns the table of hashes and its growth. What stands at a place, and whether it really has the key, its users know:
 //! two keys may have one hash, one key may have many places, and a place that was just removed may still be found.
 
-use std::sync::{
-    Arc,
-    atomic::{
-        AtomicU64, AtomicUsize,
-        Ordering::{Acquire, Relaxed, Release},
+use std::{
+    hint::black_box,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicU64, AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
 };
 
@@ -73,6 +76,16 @@ impl Index {
         }
     }
 
+    /// Reads the words in which these hashes are looked for first, so that they are in the processor's caches by then.
+    pub(super) fn read_ahead(&self, hashes: &[u32]) {
+        let table = self.table.load();
+        for hash in hashes {
+            if let [word, ..] = table.first_group(*hash) {
+                black_box(word.load(Relaxed));
+            }
+        }
+    }
+
     /// Adds a place, which must not be there under this hash already. One writer at a time.
     pub(super) fn insert(&self, hash: u32, place: u32) {
         let table = self.table.load();
@@ -128,6 +141,11 @@ impl Table {
             at = at.wrapping_add(step) & mask;
             group
         })
+    }
+
+    /// The words that a search for this hash begins with.
+    fn first_group(&self, hash: u32) -> &[AtomicU64] {
+        self.groups.get(hash as usize & (self.groups.len() - 1)).map_or(&[], |group| &group.0)
     }
 
     /// Writes a place into the first free word. `true`: that word was empty.

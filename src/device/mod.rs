@@ -12,7 +12,7 @@ mod fleet;
 pub mod identifier;
 mod index;
 mod join;
-mod marks;
+mod last_use;
 pub mod question;
 mod rare_text;
 pub mod record;

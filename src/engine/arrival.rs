@@ -10,7 +10,7 @@ use crate::radius::{
     packet::Packet,
 };
 
-use super::action::Datagram;
+use super::{action::Datagram, authenticate::Macs, duplicate::KeyHash};
 
 /// One received datagram.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,10 @@ pub(super) struct Glimpse<'a> {
     pub(super) number: RequestNumber,
     /// What its client's secret says, once that was computed.
     pub(super) proof: Option<Proof>,
+    /// What the table of requests knows it by.
+    pub(super) key: KeyHash,
+    /// The MACs of an Access-Request without EAP.
+    pub(super) macs: Option<Macs>,
 }
 
 impl<'b> Arrival<'b> {

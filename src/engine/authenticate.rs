@@ -32,11 +32,11 @@ pub enum Authenticated {
     },
 }
 
-/// Classifies an Access-Request and checks what it proves.
+/// Classifies an Access-Request and checks what it proves. `macs`: those of this request.
 ///
 /// The device ids of an Authorize-Only request are read later, because each MDM server names its own attributes.
 #[must_use]
-pub fn authenticate(admitted: &Admitted<'_>, client: &Client) -> Authenticated {
+pub fn authenticate(admitted: &Admitted<'_>, macs: &Macs, client: &Client) -> Authenticated {
     let packet = &admitted.packet;
     let method = credential_name(packet);
     if packet.has_two_credentials() {
@@ -44,9 +44,8 @@ pub fn authenticate(admitted: &Admitted<'_>, client: &Client) -> Authenticated {
     }
     let service_type = packet.first(kind::SERVICE_TYPE).and_then(integer);
     if service_type == Some(AUTHORIZE_ONLY) {
-        return authorize_only(packet, client);
+        return authorize_only(packet, macs, client);
     }
-    let macs = Macs::read(packet);
     match macs.choose(client.mac_from, service_type == Some(CALL_CHECK)) {
         Choice::Mismatch => reject(RejectReason::MacMismatch, "mab", macs.user_name),
         Choice::Bypass(mac) => match check_password(admitted, client, mac) {
@@ -78,14 +77,13 @@ fn credential_name(packet: &Packet<'_>) -> &'static str {
 }
 
 /// Another server has authenticated the device and asks what it may do.
-fn authorize_only(packet: &Packet<'_>, client: &Client) -> Authenticated {
+fn authorize_only(packet: &Packet<'_>, macs: &Macs, client: &Client) -> Authenticated {
     if !client.trust_authorize_only {
         return reject(RejectReason::AuthorizeOnlyNotTrusted, "authorize-only", None);
     }
     if packet.has(kind::STATE) {
         return reject(RejectReason::AuthorizeOnlyState, "authorize-only", None);
     }
-    let macs = Macs::read(packet);
     Authenticated::Device(Identity {
         method: Method::AuthorizeOnly,
         mac: match client.mac_from {
@@ -98,8 +96,9 @@ fn authorize_only(packet: &Packet<'_>, client: &Client) -> Authenticated {
     })
 }
 
-/// The two places of a device's MAC.
-struct Macs {
+/// What the two places of a device's MAC hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Macs {
     user_name: Option<MacAddress>,
     calling_station: Option<MacAddress>,
     has_calling_station: bool,
@@ -115,11 +114,21 @@ enum Choice {
 }
 
 impl Macs {
-    fn read(packet: &Packet<'_>) -> Self {
+    /// Reads both places.
+    #[must_use]
+    pub fn read(packet: &Packet<'_>) -> Self {
         Self {
             user_name: mac_of(packet.first(kind::USER_NAME)),
             calling_station: mac_of(packet.first(kind::CALLING_STATION_ID)),
             has_calling_station: packet.has(kind::CALLING_STATION_ID),
+        }
+    }
+
+    /// The address that will be looked up, unless the request is refused or names its device otherwise.
+    pub(super) fn likely(&self, from: MacFrom) -> Option<MacAddress> {
+        match from {
+            MacFrom::Either | MacFrom::UserName => self.user_name.or(self.calling_station),
+            MacFrom::CallingStationId => self.calling_station,
         }
     }
 

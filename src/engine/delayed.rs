@@ -127,7 +127,8 @@ mod tests {
 
     fn ticket() -> Ticket {
         let key = RequestKey { peer: peer(), port: Port::Auth, identifier: 0 };
-        match DuplicateTable::new(1).admit(Now::default(), key, Fingerprint(0)) {
+        let mut table = DuplicateTable::new(1);
+        match table.admit(Now::default(), table.hash(&key), Fingerprint(0)) {
             Seen::New(ticket) => ticket,
             other => panic!("{other:?}"),
         }

@@ -3,14 +3,17 @@
 //! Owns keys, stored replies and their age. What is put in here was verified before: a forged packet must neither fill
 //! the table nor make us repeat stored replies (RFC 5080 section 2.2.2).
 
+use std::hint::black_box;
+
 use hashbrown::HashTable;
 
 use crate::{
     clock::{Mono, Now},
     limits,
+    radius::packet::Packet,
 };
 
-use super::action::{Peer, Port};
+use super::action::{Datagram, Peer, Port};
 
 /// What identifies a request among those of its sender (RFC 5080 section 2.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +25,18 @@ pub struct RequestKey {
     /// The packet's Identifier.
     pub identifier: u8,
 }
+
+impl RequestKey {
+    /// The key of a packet that came in this datagram.
+    #[must_use]
+    pub const fn of(datagram: &Datagram<'_>, packet: &Packet<'_>) -> Self {
+        Self { peer: datagram.peer, port: datagram.port, identifier: packet.identifier() }
+    }
+}
+
+/// A [`RequestKey`] as a table knows it: a keyed hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyHash(u64);
 
 /// What tells a retransmission from a new request that reuses the Identifier: a keyed hash over all octets.
 ///
@@ -106,9 +121,30 @@ impl DuplicateTable {
         Fingerprint(self.hasher.hash_one(octets))
     }
 
+    /// What this table knows `key` by.
+    #[must_use]
+    pub fn hash(&self, key: &RequestKey) -> KeyHash {
+        use std::hash::BuildHasher as _;
+        KeyHash(self.hasher.hash_one(key))
+    }
+
+    /// Reads what admitting these requests will read, those that will have to leave for them included, so that it is in the
+    /// processor's caches by then. It changes nothing.
+    pub fn read_ahead(&self, keys: impl Iterator<Item = KeyHash>) {
+        let mut count = 0;
+        for KeyHash(key) in keys {
+            black_box(self.index.find(key, |_| false).is_some());
+            count += 1;
+        }
+        for at in (self.next..).take(count) {
+            if let Some(slot) = self.slots.get(at as usize) {
+                black_box(self.index.find(slot.key, |found| *found == at).is_some());
+            }
+        }
+    }
+
     /// Looks `key` up and takes a place for it if it is new.
-    pub fn admit(&mut self, now: Now, key: RequestKey, fingerprint: Fingerprint) -> Seen<'_> {
-        let key = self.hash(&key);
+    pub fn admit(&mut self, now: Now, KeyHash(key): KeyHash, fingerprint: Fingerprint) -> Seen<'_> {
         let found = self.index.find(key, |slot| self.holds(*slot, key)).copied();
         if let Some(at) = found {
             let at = at as usize;
@@ -197,11 +233,6 @@ impl DuplicateTable {
     fn holds(&self, slot: u32, key: u64) -> bool {
         self.slots.get(slot as usize).is_some_and(|slot| slot.key == key)
     }
-
-    fn hash(&self, key: &RequestKey) -> u64 {
-        use std::hash::BuildHasher as _;
-        self.hasher.hash_one(key)
-    }
 }
 
 #[cfg(test)]
@@ -222,8 +253,14 @@ mod tests {
         }
     }
 
+    fn admit(table: &mut DuplicateTable, now: Now, key: RequestKey, fingerprint: Fingerprint) -> Seen<'_> {
+        let key = table.hash(&key);
+        table.read_ahead([key, key].into_iter());
+        table.admit(now, key, fingerprint)
+    }
+
     fn new_ticket(table: &mut DuplicateTable, now: Now, key: RequestKey, fingerprint: u64) -> Ticket {
-        match table.admit(now, key, Fingerprint(fingerprint)) {
+        match admit(table, now, key, Fingerprint(fingerprint)) {
             Seen::New(ticket) => ticket,
             other => panic!("expected a new request, got {other:?}"),
         }
@@ -233,9 +270,9 @@ mod tests {
     fn a_repeat_is_silent_while_in_progress_and_gets_the_same_octets_afterwards() {
         let (mut table, now) = (DuplicateTable::new(8), Now::default());
         let ticket = new_ticket(&mut table, now, key(1, 7), 1);
-        assert!(matches!(table.admit(now, key(1, 7), Fingerprint(1)), Seen::InProgress));
+        assert!(matches!(admit(&mut table, now, key(1, 7), Fingerprint(1)), Seen::InProgress));
         table.answer(ticket, b"reply");
-        assert!(matches!(table.admit(now, key(1, 7), Fingerprint(1)), Seen::Answered(b"reply")));
+        assert!(matches!(admit(&mut table, now, key(1, 7), Fingerprint(1)), Seen::Answered(b"reply")));
     }
 
     #[test]
@@ -244,9 +281,9 @@ mod tests {
         let old = new_ticket(&mut table, now, key(1, 7), 1);
         let new = new_ticket(&mut table, now, key(1, 7), 2);
         table.answer(old, b"old");
-        assert!(matches!(table.admit(now, key(1, 7), Fingerprint(2)), Seen::InProgress));
+        assert!(matches!(admit(&mut table, now, key(1, 7), Fingerprint(2)), Seen::InProgress));
         table.answer(new, b"new");
-        assert!(matches!(table.admit(now, key(1, 7), Fingerprint(2)), Seen::Answered(b"new")));
+        assert!(matches!(admit(&mut table, now, key(1, 7), Fingerprint(2)), Seen::Answered(b"new")));
     }
 
     #[test]
@@ -281,7 +318,7 @@ mod tests {
         assert_eq!(table.index.len(), 4);
         assert_eq!(table.evicted(), 96);
         table.answer(tickets[0], b"too late");
-        assert!(matches!(table.admit(now, key(1, 99), Fingerprint(1)), Seen::InProgress));
+        assert!(matches!(admit(&mut table, now, key(1, 99), Fingerprint(1)), Seen::InProgress));
         new_ticket(&mut table, now.advanced(Duration::from_secs(1)), key(1, 0), 1);
     }
 }

@@ -13,6 +13,7 @@ use crate::{
         engine::{CODES, ClientCells, ShardCells},
     },
     radius::{
+        authenticator::Signature,
         checks::{Checks, Proof},
         code::Code,
         kind,
@@ -25,6 +26,7 @@ use super::{
     action::{Datagram, Outbox, Port},
     admit::{Refused, admit, check_lengths},
     arrival::{Arrival, Glimpse},
+    authenticate::Macs,
     chance::Chance,
     client::Client,
     decide::RequestPlace,
@@ -90,7 +92,8 @@ impl State {
         }
     }
 
-    /// Finds the clients and checks the hashes of a batch, side by side. A datagram alone is not worth it.
+    /// Finds the clients, checks the hashes of a batch side by side, and reads ahead what will be looked up. A datagram alone
+    /// is not worth it.
     pub(super) fn look<'a>(&mut self, snapshot: &Snapshot, batch: &mut [Option<Arrival<'a>>]) {
         if batch.len() < 2 {
             return;
@@ -103,6 +106,22 @@ impl State {
         for glimpse in batch.iter_mut().flatten().filter_map(|arrival| arrival.glimpse.as_mut()) {
             glimpse.proof = self.checks.proof(glimpse.number, &glimpse.packet);
         }
+        self.read_ahead(snapshot, batch);
+    }
+
+    /// Each request looks for a place in the table of requests and for a device. What is read there has seldom been read
+    /// lately, and one after the other all of them would wait for memory; it was half of what a request takes.
+    fn read_ahead(&self, snapshot: &Snapshot, batch: &[Option<Arrival<'_>>]) {
+        // Who can't sign makes us look at nothing.
+        let is_plausible = |glimpse: &&Glimpse<'_>| glimpse.proof.is_some_and(|it| it.signature != Signature::Wrong);
+        let glimpses = || batch.iter().flatten().filter_map(|arrival| arrival.glimpse.as_ref()).filter(is_plausible);
+        self.duplicates.read_ahead(glimpses().map(|glimpse| glimpse.key));
+        for server in &snapshot.servers {
+            server.directory.read_ahead(glimpses().filter_map(|glimpse| {
+                let client = snapshot.clients.list().get(glimpse.client as usize)?;
+                glimpse.macs?.likely(client.mac_from)
+            }));
+        }
     }
 
     /// What is refused later is not looked at.
@@ -110,7 +129,10 @@ impl State {
         let client = snapshot.clients.find(datagram.peer.address.ip())?;
         let packet = Packet::parse(datagram.octets).ok()?;
         let number = self.checks.add(&packet, &client.secret);
-        Some(Glimpse { client: client.index, packet, number, proof: None })
+        let is_plain = packet.code() == Code::ACCESS_REQUEST && !packet.has(kind::EAP_MESSAGE);
+        let macs = is_plain.then(|| Macs::read(&packet));
+        let key = self.duplicates.hash(&RequestKey::of(&datagram, &packet));
+        Some(Glimpse { client: client.index, packet, number, proof: None, key, macs })
     }
 
     /// A datagram came.
@@ -144,18 +166,18 @@ impl State {
         if let (Some(cells), Some(code)) = (self.cells_of(client), datagram.octets.first()) {
             count_code(&cells.requests, Code(*code));
         }
-        let (packet, proof) = match arrival.glimpse {
-            Some(Glimpse { packet, proof: Some(proof), .. }) => (packet, proof),
+        let (packet, proof, key, macs) = match arrival.glimpse {
+            Some(Glimpse { packet, proof: Some(proof), key, macs, .. }) => (packet, proof, key, macs),
             _ => {
                 let packet = Packet::parse(datagram.octets)?;
-                (packet, Proof::of(&packet, &client.secret))
+                let key = self.duplicates.hash(&RequestKey::of(&datagram, &packet));
+                (packet, Proof::of(&packet, &client.secret), key, None)
             }
         };
         let admitted = admit(packet, datagram.port, client, proof)?;
         if packet.code() == Code::STATUS_SERVER {
             return self.answer_status(client, datagram, packet, out);
         }
-        let key = RequestKey { peer: datagram.peer, port: datagram.port, identifier: packet.identifier() };
         let fingerprint = self.duplicates.fingerprint(packet.octets());
         let ticket = match self.duplicates.admit(now, key, fingerprint) {
             Seen::InProgress => return Err(DropReason::Duplicate.into()),
@@ -178,7 +200,7 @@ impl State {
         if packet.code() == Code::ACCOUNTING_REQUEST {
             return self.account(pass, now, out);
         }
-        self.access(pass, &admitted, now, out);
+        self.access(pass, &admitted, macs, now, out);
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use crate::{
 use super::{
     action::Outbox,
     admit::Admitted,
-    authenticate::{Authenticated, authenticate},
+    authenticate::{Authenticated, Macs, authenticate},
     client::MessageAuthenticatorMode,
     decide::RequestPlace,
     dialogue::Talk,
@@ -46,7 +46,15 @@ struct Judged<'a> {
 }
 
 impl State {
-    pub(super) fn access(&mut self, pass: Pass<'_>, admitted: &Admitted<'_>, now: Now, out: &mut dyn Outbox) {
+    /// `macs`: those of the request, if they were read already.
+    pub(super) fn access(
+        &mut self,
+        pass: Pass<'_>,
+        admitted: &Admitted<'_>,
+        macs: Option<Macs>,
+        now: Now,
+        out: &mut dyn Outbox,
+    ) {
         if pass.client.message_authenticator != MessageAuthenticatorMode::Require
             && let Some(cells) = self.cells_of(pass.client)
         {
@@ -59,7 +67,8 @@ impl State {
         if pass.packet.has(kind::EAP_MESSAGE) {
             return self.converse(pass, now, out);
         }
-        match authenticate(admitted, pass.client) {
+        let macs = macs.unwrap_or_else(|| Macs::read(&pass.packet));
+        match authenticate(admitted, &macs, pass.client) {
             Authenticated::Rejected { reason, method, mac } => {
                 let line = Line { method, mac, outcome: Outcome::Refused(reason), ..Line::new(pass.arrived) };
                 self.reject_bare(pass, now, line, out);

@@ -11,7 +11,6 @@ use crate::{
     clock::{self, Mono, Now},
     device::{
         directory::Ages,
-        identifier::IntuneId,
         question::{Key, Question, ServerIndex},
     },
 };
@@ -94,9 +93,7 @@ impl Tend {
             if self.client.line().desk().queued_behind() >= most || self.client.refuses(now).is_some() {
                 return;
             }
-            let due = directory.part(self.part).into_iter().filter(|record| directory.is_due(now, record, &self.ages));
-            let due: Vec<IntuneId> = due.take(most).map(|record| record.intune_id).collect();
-            for id in due {
+            for id in directory.due_in_part(self.part, now, self.ages).take(most) {
                 let question = Question {
                     server: self.index,
                     key: Key::Device(id.0),

@@ -343,14 +343,21 @@ fn a_device_is_refreshed_in_the_last_fifth_and_not_all_at_one_moment() {
 fn a_device_that_was_used_is_due_before_it_ages_and_one_that_was_not_never_is() {
     let (directory, now) = (Directory::new(Capacity::default()), start());
     directory.insert(device(1, now), Told::Everything);
-    let record = directory.find(intune(1)).expect("it was put in");
-    let due = |after: Duration| directory.is_due(now.advanced(after), &record, &ages());
+    let due = |after: Duration| {
+        let due = |part| directory.due_in_part(part, now.advanced(after), ages());
+        let found: Vec<IntuneId> = (0..directory.parts()).flat_map(due).collect();
+        assert!(found.is_empty() || found == [intune(1)]);
+        !found.is_empty()
+    };
     assert!(!due(5 * MINUTE));
     assert!(matches!(by_mac(&directory, now, 1, Medium::Wired, &ages()), Knowledge::Fresh { .. }));
     assert!(!due(3 * MINUTE));
     assert!(due(5 * MINUTE));
     assert!(due(59 * MINUTE));
     assert!(!due(62 * MINUTE));
+    directory.forget(intune(1));
+    directory.insert(device(1, now), Told::Everything);
+    assert!(!due(5 * MINUTE), "who comes anew was not used");
 }
 
 // --- against a model --------------------------------------------------------------------------------------------------

@@ -126,6 +126,9 @@ pub const REPLIES_COLLECTED_MAX: usize = PARKED_REQUESTS_MAX + DELAYED_REJECTS_M
 pub const REPLIES_COLLECTED_OCTETS_MAX: usize = 16 * 1024 * 1024;
 /// Octets of collected replies for which a shard keeps its memory after a burst.
 pub const REPLIES_KEPT_OCTETS: usize = 256 * 1024;
+/// The longest reply that is handed to the kernel together with others: shorter than the smallest MTU of IPv6 (RFC 8200
+/// section 5), so that no link has to fragment it, which the kernel would not do then.
+pub const SEGMENT_OCTETS_MAX: usize = 1_000;
 /// How long a shard waits for room in a full send buffer before it counts replies as lost.
 pub const SEND_PATIENCE: Duration = Duration::from_millis(5);
 /// How long a shard leaves the timers of its machine alone after a bug in them, so that a bug that comes with every
@@ -324,6 +327,8 @@ const _: () =
 const _: () = assert!(VALUE_OCTETS_MAX == 255 - 2, "the length octet counts type and length");
 const _: () = assert!(REPLY_LIFETIME.as_secs() >= 5 && REPLY_LIFETIME.as_secs() <= 30, "RFC 5080 section 2.2.2");
 const _: () = assert!(BATCH_DATAGRAMS <= 1024, "UIO_MAXIOV");
+const _: () = assert!(BATCH_DATAGRAMS <= 64, "UDP_MAX_SEGMENTS of the kernel");
+const _: () = assert!(BATCH_DATAGRAMS * SEGMENT_OCTETS_MAX <= 65_000, "a row of segments is one IP packet at first");
 const _: () = assert!(SHARDS_MAX <= 256, "an Identifier has 256 values; more shards would never see one");
 const _: () = assert!(LISTENERS_MAX <= u16::MAX as usize, "a listener is numbered with 16 bits");
 const _: () = assert!(REPLIES_COLLECTED_OCTETS_MAX <= u32::MAX as usize, "places of replies are kept in 32 bits");

@@ -99,6 +99,8 @@ pub struct Server {
     pub decision_deadline: Duration,
     /// How long a reject is held back.
     pub reject_delay: Duration,
+    /// Whether the kernel may be handed several replies as one piece.
+    pub udp_segmentation: bool,
     /// For `time.*` facts.
     pub zone: TimeZone,
 }

@@ -32,7 +32,7 @@ const LOG: &str = "[log]";
 const METRICS: &str = "[metrics]";
 
 /// All keys, in the order in which the reference shows them.
-pub const KEYS: [Key; 72] = [
+pub const KEYS: [Key; 73] = [
     key(SERVER, "auth-listen", r#"["0.0.0.0:1812", "[::]:1812"]"#, "Where Access-Requests come in."),
     key(SERVER, "acct-listen", r#"["0.0.0.0:1813", "[::]:1813"]"#, "Where Accounting-Requests come in; `[]`: nowhere."),
     key(SERVER, "shards", "0", "Threads, each with its own sockets; 0: one for each core."),
@@ -55,6 +55,12 @@ pub const KEYS: [Key; 72] = [
         "reject-delay",
         r#""1s""#,
         "How long a reject is held back, against guessing; never beyond the deadline.",
+    ),
+    key(
+        SERVER,
+        "udp-segmentation",
+        "true",
+        "Replies of one length to one client leave as one piece that the kernel cuts (UDP_SEGMENT). Switch it off if a network driver gets this wrong.",
     ),
     key(SERVER, "timezone", r#""local""#, "For `time.*` facts: `local`, `UTC` or a name such as `Europe/Berlin`."),
     key(CLIENT, "name", "", "Its name in policies, logs and metrics; unique."),

@@ -100,9 +100,13 @@ fn shape(key: &Key) -> Value {
         | "session-lifetime"
         | "idle-timeout"
         | "total-timeout" => reference("duration"),
-        "trust-authorize-only" | "enabled" | "grace-is-compliant" | "only-trust-anchors" | "rsa-pss" | "eap-md5" => {
-            json!({ "type": "boolean" })
-        }
+        "trust-authorize-only"
+        | "udp-segmentation"
+        | "enabled"
+        | "grace-is-compliant"
+        | "only-trust-anchors"
+        | "rsa-pss"
+        | "eap-md5" => json!({ "type": "boolean" }),
         "shards" | "requests-per-second" | "tickets" | "sessions-max" | "client-sessions-max" | "fragment-size" => {
             json!({ "type": "integer", "minimum": 0 })
         }

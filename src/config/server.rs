@@ -62,6 +62,7 @@ pub(super) fn read(section: &Section<'_>, main: &str, files: &dyn Files, problem
         decision_deadline: duration("decision-deadline", Duration::from_millis(1), DECISION_DEADLINE, problems)
             .unwrap_or(DECISION_DEADLINE),
         reject_delay: duration("reject-delay", Duration::ZERO, REJECT_DELAY, problems).unwrap_or(REJECT_DELAY),
+        udp_segmentation: section.ask("udp-segmentation").and_then(|value| value.boolean(problems)).unwrap_or(true),
         zone: zone(section.ask("timezone"), problems),
     };
     section.finish(problems);

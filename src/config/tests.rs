@@ -71,6 +71,7 @@ policies = "policies"
 state-dir = "/var/lib/radmit"
 decision-deadline = "3s"
 reject-delay = "500ms"
+udp-segmentation = false
 timezone = "Europe/Berlin"
 
 [[client]]
@@ -171,6 +172,7 @@ fn a_file_without_mistakes_is_read_without_a_word() {
     assert_eq!((full.server.acct_listen.len(), full.server.shards), (0, 4));
     assert_eq!(full.server.state_dir, Path::new("/var/lib/radmit"));
     assert_eq!(full.server.reject_delay, Duration::from_millis(500));
+    assert!(!full.server.udp_segmentation);
     assert_eq!(full.server.zone.iana_name(), Some("Europe/Berlin"));
     assert_eq!((full.log.format, full.log.level), (LogFormat::Json, LogLevel::Debug));
     assert_eq!(full.log.decisions, Decisions::File("/var/log/radmit/decisions.json".into()));
@@ -324,9 +326,9 @@ fn unknown_vendors_and_attributes_are_reported_when_they_are_known() {
     configuration.check_attributes(|name| name == "Class", &mut problems);
     let said: Vec<String> = problems.sorted().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(said.join("\n"), @r#"
-    radmit.toml:17:10: unknown vendor "cisco"; did you mean "cisco-wlc"?
-    radmit.toml:42:25: unknown attribute "Cisco-AVPair"; write its name as in the dictionaries
-    radmit.toml:53:1: unknown attribute "Cisco-AVPair"; write its name as in the dictionaries
+    radmit.toml:18:10: unknown vendor "cisco"; did you mean "cisco-wlc"?
+    radmit.toml:43:25: unknown attribute "Cisco-AVPair"; write its name as in the dictionaries
+    radmit.toml:54:1: unknown attribute "Cisco-AVPair"; write its name as in the dictionaries
     "#);
 }
 

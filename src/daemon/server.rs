@@ -112,13 +112,7 @@ impl Server {
         files: Arc<dyn Files>,
         handle: &Handle,
     ) -> Result<Self, StartError> {
-        let settings = udp::Settings {
-            auth_listen: loaded.configuration.server.auth_listen.clone(),
-            acct_listen: loaded.configuration.server.acct_listen.clone(),
-            shards: loaded.configuration.server.shards,
-            ..udp::Settings::default()
-        };
-        let udp = Udp::bind(&settings).map_err(StartError::Port)?;
+        let udp = Udp::bind(&socket_settings(&loaded.configuration)).map_err(StartError::Port)?;
         let pages = bind_pages(&loaded.configuration, handle)?;
         let shards = udp.shards();
         let bounds = loaded.configuration.eap_tls.as_ref().map(|eap| eap.bounds).unwrap_or_default();
@@ -378,6 +372,17 @@ fn start_worker(
     Ok(Behind { worker: worker::start(setups, answers, handle)?, places })
 }
 
+fn socket_settings(configuration: &Configuration) -> udp::Settings {
+    let server = &configuration.server;
+    udp::Settings {
+        auth_listen: server.auth_listen.clone(),
+        acct_listen: server.acct_listen.clone(),
+        shards: server.shards,
+        segmentation: server.udp_segmentation,
+        ..udp::Settings::default()
+    }
+}
+
 fn warn_about_restarts(before: &Configuration, after: &Configuration) {
     let (old, new) = (&before.server, &after.server);
     if old.auth_listen != new.auth_listen || old.acct_listen != new.acct_listen || old.shards != new.shards {
@@ -386,8 +391,11 @@ fn warn_about_restarts(before: &Configuration, after: &Configuration) {
     if before.metrics.listen != after.metrics.listen
         || before.log.decisions != after.log.decisions
         || old.state_dir != new.state_dir
+        || old.udp_segmentation != new.udp_segmentation
     {
-        warn!("metrics.listen, log.decisions or state-dir changed: that needs a restart; everything else is reloaded");
+        warn!(
+            "metrics.listen, log.decisions, state-dir or udp-segmentation changed: that needs a restart; everything else is reloaded"
+        );
     }
 }
 

@@ -71,6 +71,7 @@ families! {
     SOCKET_FILTER_REFUSED = Counter "radmit_socket_filter_refused_total" [] "Times that the kernel refused to turn requests away; it then drops whatever comes when its queue is full.";
     RECEIVE_FAILED = Counter "radmit_receive_failed_total" [] "Calls for datagrams that failed.";
     SEND_FAILED = Counter "radmit_send_failed_total" [] "Replies that the kernel refused.";
+    SEGMENTS_REFUSED = Counter "radmit_segmentation_refused_total" [] "Times that the kernel refused to send several replies of one length to one peer as one piece (UDP_SEGMENT); that socket sends them one by one from then on.";
     REPLIES_LOST = Counter "radmit_replies_lost_total" [] "Replies beyond what a shard collects for one batch.";
     EAP = Counter "radmit_eap_total" ["result", "tls", "resumed"] "EAP conversations that ended.";
     RULE_HITS = Counter "radmit_policy_rule_hits_total" ["set", "rule", "verdict"] "Decisions by the rule that made them, since the last reload; without a rule: defaults, and what a set refused; would-accept and the like: rules in state monitor.";

@@ -59,6 +59,7 @@ impl Source for Packets {
         page.counter(&list::SOCKET_FILTER_REFUSED, [([], self.sum(|cells| &cells.filter_refused))])?;
         page.counter(&list::RECEIVE_FAILED, [([], self.sum(|cells| &cells.receive_failed))])?;
         page.counter(&list::SEND_FAILED, [([], self.sum(|cells| &cells.send_failed))])?;
+        page.counter(&list::SEGMENTS_REFUSED, [([], self.sum(|cells| &cells.segments_refused))])?;
         page.counter(&list::REPLIES_LOST, [([], self.sum(|cells| &cells.replies_lost))])?;
         page.counter(&list::MDM_ANSWERS_LOST, [([], self.sum(|cells| &cells.answers_lost))])?;
         page.counter(&list::LOG_LOST, [([], self.shards.iter().map(|shard| shard.events_lost.value()).sum())])

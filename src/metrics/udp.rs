@@ -17,6 +17,8 @@ pub struct ShardCells {
     pub sent: Counter,
     /// Replies that the kernel refused: no route, no buffer, a local firewall, an address that is gone.
     pub send_failed: Counter,
+    /// Times that the kernel would not take several replies as one piece.
+    pub segments_refused: Counter,
     /// Replies beyond what a shard collects for one batch.
     pub replies_lost: Counter,
     /// Answers of device management beyond what a mailbox holds. Written by other threads.

@@ -19,6 +19,7 @@ use crate::{
 
 use super::{
     replies::{Entry, Replies},
+    rows::Rows,
     socket::Socket,
 };
 
@@ -138,37 +139,64 @@ impl Inbound {
 
 /// Sends up to [`BATCH_DATAGRAMS`] of `entries`, which are entries of `replies`, without waiting. Returns how many.
 ///
+/// # Errors
+/// The first one can't be sent, and none was. `WouldBlock`: there is no room at the moment. Everything else is about
+/// this one.
+pub fn send(socket: &Socket, replies: &Replies, entries: &[Entry]) -> io::Result<usize> {
+    send_rows(socket, replies, entries, &Rows::of_single(entries), 0)
+}
+
+/// Sends the rows of `run`, which are entries of `replies`, from row `from` on, without waiting. Returns how many rows.
+///
 /// An answer leaves from the address that was asked: it goes along as a control message where the socket is a wildcard.
+/// A row of several replies is handed over as one piece, with the length at which the kernel cuts it.
 ///
 /// # Errors
-/// The first reply can't be sent, and none was. `WouldBlock`: there is no room at the moment. Everything else is about
-/// this one reply.
-pub fn send(socket: &Socket, replies: &Replies, entries: &[Entry]) -> io::Result<usize> {
+/// The first row can't be sent, and nothing was. `WouldBlock`: there is no room at the moment. Everything else is about
+/// this one row.
+pub(super) fn send_rows(
+    socket: &Socket,
+    replies: &Replies,
+    run: &[Entry],
+    rows: &Rows,
+    from: usize,
+) -> io::Result<usize> {
     // SAFETY: all zeros is a valid mmsghdr and a valid iovec: null pointers with lengths of zero.
     let (mut headers, mut vectors): ([libc::mmsghdr; BATCH_DATAGRAMS], [libc::iovec; BATCH_DATAGRAMS]) =
         unsafe { (mem::zeroed(), mem::zeroed()) };
     let mut names = [Name::default(); BATCH_DATAGRAMS];
     let mut controls = [Control::default(); BATCH_DATAGRAMS];
-    let count = libc::c_uint::try_from(entries.len()).unwrap_or(VECTOR_MAX).min(VECTOR_MAX);
-    let places = headers.iter_mut().zip(&mut vectors).zip(names.iter_mut().zip(&mut controls));
-    for (((header, vector), (name, control)), entry) in places.zip(entries) {
-        let octets = replies.octets(entry);
-        vector.iov_base = octets.as_ptr().cast_mut().cast();
-        vector.iov_len = octets.len();
-        header.msg_hdr.msg_iov = ptr::from_mut(vector);
-        header.msg_hdr.msg_iovlen = 1;
-        header.msg_hdr.msg_namelen = name.set(entry.to.address);
+    let mut count = 0;
+    let mut free = &mut vectors[..];
+    let places = headers.iter_mut().zip(names.iter_mut().zip(&mut controls));
+    for ((header, (name, control)), row) in places.zip(from..rows.len()) {
+        let row = rows.row(row);
+        let Some((vectors, rest)) = mem::take(&mut free).split_at_mut_checked(row.len()) else { break };
+        free = rest;
+        let entries = || row.iter().filter_map(|place| run.get(usize::from(*place)));
+        for (vector, entry) in vectors.iter_mut().zip(entries()) {
+            let octets = replies.octets(entry);
+            vector.iov_base = octets.as_ptr().cast_mut().cast();
+            vector.iov_len = octets.len();
+        }
+        let Some(first) = entries().next() else { break };
+        header.msg_hdr.msg_iov = vectors.as_mut_ptr();
+        header.msg_hdr.msg_iovlen = vectors.len() as _;
+        header.msg_hdr.msg_namelen = name.set(first.to.address);
         header.msg_hdr.msg_name = name.0.as_mut_ptr().cast();
-        let control_octets = if socket.only_address().is_none() { control.set_source(entry.to.route) } else { 0 };
+        let route = if socket.only_address().is_none() { Some(first.to.route) } else { None };
+        let control_octets = control.set(route, (row.len() > 1).then_some(first.len()));
         if control_octets > 0 {
             header.msg_hdr.msg_control = control.0.as_mut_ptr().cast();
             header.msg_hdr.msg_controllen = control_octets as _;
         }
+        count += 1;
     }
     retry(|| {
-        // SAFETY: the first `count` headers each point to one vector, one name and, if its length is not 0, one control
-        // buffer on this stack, all alive and untouched during the call; the vectors point to octets of `replies`,
-        // which is borrowed meanwhile and which the kernel only reads. `count` is at most the length of the list.
+        // SAFETY: the first `count` headers each point to as many vectors as they say, one name and, if its length is not
+        // 0, one control buffer, all on this stack, none used twice, alive and untouched during the call; the vectors
+        // point to octets of `replies`, which is borrowed meanwhile and which the kernel only reads. `count` is at most
+        // the length of the list.
         unsafe { libc::sendmmsg(socket.descriptor(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT as _) }
     })
 }
@@ -261,7 +289,7 @@ fn family(of: libc::c_int) -> [u8; 2] {
 #[repr(C, align(8))]
 struct Control([u8; CONTROL_OCTETS]);
 
-/// Room for one in6_pktinfo, and some more for what nobody asked for.
+/// Room for one in6_pktinfo and the length of segments, or as much of what nobody asked for.
 const CONTROL_OCTETS: usize = 64;
 const WORD: usize = size_of::<usize>();
 const CONTROL_HEADER_OCTETS: usize = (WORD + 8).next_multiple_of(WORD);
@@ -296,24 +324,34 @@ impl Control {
         None
     }
 
-    /// Writes the message that makes an answer take `route`; returns its length, 0 if the kernel may choose.
-    fn set_source(&mut self, route: Route) -> usize {
+    /// Writes the messages that make answers take `route` and cut them at each `length`; returns their length, 0 if the
+    /// kernel may choose the one and need not do the other.
+    ///
+    /// Source: ip(7), ipv6(7), udp(7) (UDP_SEGMENT).
+    fn set(&mut self, route: Option<Route>, length: Option<usize>) -> usize {
         let mut to = Writer { octets: &mut self.0, at: 0 };
-        match route.local {
-            None => return 0,
-            Some(IpAddr::V4(source)) => {
-                to.put_header(12, libc::IPPROTO_IP, libc::IP_PKTINFO);
-                to.put(&route.interface.to_ne_bytes());
-                to.put(&source.octets());
-                to.put(&[0; 4]);
+        if let Some((route, local)) = route.and_then(|route| Some((route, route.local?))) {
+            match local {
+                IpAddr::V4(source) => {
+                    to.put_header(12, libc::IPPROTO_IP, libc::IP_PKTINFO);
+                    to.put(&route.interface.to_ne_bytes());
+                    to.put(&source.octets());
+                    to.put(&[0; 4]);
+                }
+                IpAddr::V6(source) => {
+                    to.put_header(20, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO);
+                    to.put(&source.octets());
+                    to.put(&route.interface.to_ne_bytes());
+                }
             }
-            Some(IpAddr::V6(source)) => {
-                to.put_header(20, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO);
-                to.put(&source.octets());
-                to.put(&route.interface.to_ne_bytes());
-            }
+            to.pad();
         }
-        to.at.next_multiple_of(WORD)
+        if let Some(length) = length.and_then(|length| u16::try_from(length).ok()) {
+            to.put_header(2, libc::SOL_UDP, libc::UDP_SEGMENT);
+            to.put(&length.to_ne_bytes());
+            to.pad();
+        }
+        to.at
     }
 }
 
@@ -330,6 +368,11 @@ impl Writer<'_> {
             place.copy_from_slice(what);
         }
         self.at = end;
+    }
+
+    /// Messages begin on whole words.
+    const fn pad(&mut self) {
+        self.at = self.at.next_multiple_of(WORD);
     }
 
     fn put_header(&mut self, data_octets: usize, level: libc::c_int, kind: libc::c_int) {
@@ -365,11 +408,12 @@ mod tests {
         for (text, interface) in [("192.0.2.7", 0), ("2001:db8::7", 0), ("fe80::7", 3)] {
             let local: IpAddr = text.parse().unwrap();
             let mut control = Control::default();
-            let length = control.set_source(Route { listener: 0, local: Some(local), interface });
+            let length = control.set(Some(Route { listener: 0, local: Some(local), interface }), None);
             assert_eq!(length % WORD, 0);
             assert_eq!(control.destination(length), Some((local, interface)));
         }
-        assert_eq!(Control::default().set_source(Route { listener: 0, local: None, interface: 0 }), 0);
+        assert_eq!(Control::default().set(Some(Route { listener: 0, local: None, interface: 0 }), None), 0);
+        assert_eq!(Control::default().set(None, None), 0);
     }
 
     #[test]
@@ -379,7 +423,8 @@ mod tests {
             assert_eq!(control.destination(length), None);
         }
         let mut control = Control::default();
-        let length = control.set_source(Route { listener: 0, local: Some(Ipv4Addr::LOCALHOST.into()), interface: 0 });
+        let length =
+            control.set(Some(Route { listener: 0, local: Some(Ipv4Addr::LOCALHOST.into()), interface: 0 }), None);
         for octets in [0, 1, CONTROL_HEADER_OCTETS, length, CONTROL_OCTETS + 1, usize::MAX] {
             control.0[..WORD].copy_from_slice(&octets.to_ne_bytes());
             let told = control.destination(CONTROL_OCTETS);
@@ -395,8 +440,21 @@ mod tests {
         let unasked = (to.at + 4).next_multiple_of(WORD);
         let mut wanted = Control::default();
         let local = IpAddr::from([192, 0, 2, 1]);
-        let length = wanted.set_source(Route { listener: 0, local: Some(local), interface: 0 });
+        let length = wanted.set(Some(Route { listener: 0, local: Some(local), interface: 0 }), None);
         control.0[unasked..unasked + length].copy_from_slice(&wanted.0[..length]);
         assert_eq!(control.destination(unasked + length), Some((local, 0)));
+    }
+
+    #[test]
+    fn the_length_of_segments_stands_behind_the_asked_address_and_fits_for_either_family() {
+        for local in [IpAddr::from([192, 0, 2, 7]), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+            let route = Route { listener: 0, local: Some(local), interface: 0 };
+            let (mut with, mut without) = (Control::default(), Control::default());
+            let alone = without.set(Some(route), None);
+            let both = with.set(Some(route), Some(84));
+            assert!(both <= CONTROL_OCTETS && with.destination(both) == Some((local, 0)));
+            assert_eq!(both - alone, CONTROL_HEADER_OCTETS + WORD);
+            assert_eq!(with.0[alone + CONTROL_HEADER_OCTETS..][..2], 84_u16.to_ne_bytes());
+        }
     }
 }

@@ -1,6 +1,6 @@
-//! The program that a kernel runs on each datagram of an overloaded socket: what comes in, and what is turned away.
+//! The programs that a kernel runs on each datagram: which shard gets it, and what is turned away by an overloaded socket.
 //!
-//! Owns its text, as a pure function. When it is put in place is decided by `valve`, how by `socket`.
+//! Owns their text, as pure functions. When the latter is put in place is decided by `valve`, how both are by `socket`.
 
 /// Of so many requests that begin something, as many as a program is told come in. All of them: there is no need for one.
 pub const ALL: u16 = u16::MAX;
@@ -17,6 +17,16 @@ pub struct Instruction {
     pub jf: u8,
     /// The operand.
     pub k: u32,
+}
+
+/// The program that chooses among the sockets of `shards` shards, by the Identifier.
+///
+/// The kernel's own choice is a hash of addresses and ports, which gives all requests of one NAS socket to one shard.
+/// By the Identifier they spread, and a retransmission, which has the same Identifier (RFC 2865 section 2.5), still
+/// meets the shard that knows its request. A datagram too short to have one goes to shard 0. This program sees the payload.
+#[must_use]
+pub fn steering(shards: u32) -> [Instruction; 3] {
+    [op(LOAD_OCTET, 1), op(MODULO_K, shards), op(RETURN_A, 0)]
 }
 
 /// How many attributes are looked at: more than clients send before the State. Each costs 12 instructions, which are about
@@ -103,6 +113,8 @@ const IF_ABOVE_X: u16 = 0x2d;
 const IF_AT_LEAST_K: u16 = 0x35;
 const IF_AT_LEAST_X: u16 = 0x3d;
 const RETURN: u16 = 0x06;
+const RETURN_A: u16 = 0x16;
+const MODULO_K: u16 = 0x94;
 const A_TO_X: u16 = 0x07;
 const X_TO_A: u16 = 0x87;
 

@@ -10,7 +10,7 @@
 //! - [`valve`], [`filter`]: what an overloaded socket turns away in the kernel
 //! - [`socket`]: options, groups of sockets, steering by Identifier, waiting
 //! - [`batch`]: recvmmsg and sendmmsg (elsewhere `portable`)
-//! - [`replies`], [`flush`]: the replies of one batch, collected and sent
+//! - [`replies`], `rows`, [`flush`]: the replies of one batch, collected, put side by side and sent
 //! - [`echo`]: the yardstick of the benches
 //! - [`error`]: why the sockets can't be had
 //!
@@ -39,6 +39,7 @@ pub mod mailbox;
 #[cfg(any(test, not(target_os = "linux")))]
 pub mod portable;
 pub mod replies;
+mod rows;
 pub mod server;
 pub mod settings;
 pub mod shard;

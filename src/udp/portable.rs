@@ -102,6 +102,23 @@ pub fn send(socket: &Socket, replies: &Replies, entries: &[Entry]) -> io::Result
     Ok(sent)
 }
 
+/// Sends the rows of `run`, which are entries of `replies`, from row `from` on, without waiting. Returns how many rows. No
+/// system but Linux sends several replies as one piece, so each is a row of its own.
+///
+/// # Errors
+/// As of [`send`].
+#[cfg(not(target_os = "linux"))]
+pub(super) fn send_rows(
+    socket: &Socket,
+    replies: &Replies,
+    run: &[Entry],
+    rows: &super::rows::Rows,
+    from: usize,
+) -> io::Result<usize> {
+    debug_assert!((from..rows.len()).all(|row| rows.row(row).len() == 1), "a socket here sends no segments");
+    send(socket, replies, run.get(from..).unwrap_or_default())
+}
+
 /// Calls again for as long as a signal interrupts.
 fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {

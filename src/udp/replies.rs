@@ -28,6 +28,20 @@ pub struct Entry {
     end: u32,
 }
 
+impl Entry {
+    /// How many octets it has.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.end == self.start
+    }
+}
+
 /// How far the replies went at some moment, to go back to.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {

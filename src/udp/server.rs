@@ -72,6 +72,7 @@ impl Udp {
             udp.steered &= group.steered || shards == 1;
             udp.listeners.extend(group.sockets.first().map(|socket| Listener { port, address: socket.local() }));
             for (shard, socket) in udp.sockets.iter_mut().zip(group.sockets) {
+                socket.send_segments(settings.segmentation);
                 shard.push(Arc::new(socket));
             }
         }

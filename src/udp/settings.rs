@@ -20,6 +20,8 @@ pub struct Settings {
     pub shards: usize,
     /// Receive buffer that each socket asks for, in octets. The kernel may grant less.
     pub receive_octets: usize,
+    /// Whether replies of one length to one peer are handed to the kernel as one piece (`udp-segmentation`).
+    pub segmentation: bool,
 }
 
 impl Default for Settings {
@@ -32,6 +34,7 @@ impl Default for Settings {
             acct_listen: wildcards(1813),
             shards: 0,
             receive_octets: limits::SOCKET_RECEIVE_OCTETS,
+            segmentation: true,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr, UdpSocket},
     os::fd::{AsRawFd, RawFd},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
 };
 #[cfg(target_os = "linux")]
@@ -19,7 +20,6 @@ use socket2::{Domain, Protocol, SockAddr, Type};
 
 use crate::engine::action::Port;
 
-#[cfg(target_os = "linux")]
 use super::filter;
 
 /// One socket of one shard.
@@ -29,6 +29,7 @@ pub struct Socket {
     listener: u16,
     port: Port,
     local: SocketAddr,
+    sends_segments: AtomicBool,
 }
 
 /// The sockets of one listener in the order of the shards.
@@ -69,11 +70,34 @@ pub fn bind_group(
         raw.push(bind(local, Sharing::Allowed)?);
     }
     let steered = shards > 1 && raw.first().is_some_and(|first| steer(first, shards).is_ok());
-    let sockets = raw.into_iter().map(|raw| Socket { udp: raw.into(), listener, port, local }).collect();
+    let sockets = raw.into_iter().map(|raw| Socket::new(raw.into(), listener, port, local)).collect();
     Ok(Group { sockets, steered })
 }
 
 impl Socket {
+    const fn new(udp: UdpSocket, listener: u16, port: Port, local: SocketAddr) -> Self {
+        Self { udp, listener, port, local, sends_segments: AtomicBool::new(false) }
+    }
+
+    /// Whether replies of one length to one peer are handed to the kernel as one piece (UDP_SEGMENT).
+    #[must_use]
+    pub fn sends_segments(&self) -> bool {
+        self.sends_segments.load(Relaxed)
+    }
+
+    /// From now on they are, or not. A new socket sends each reply alone, and so does every one where the system can't do
+    /// otherwise.
+    pub fn send_segments(&self, may: bool) {
+        self.sends_segments.store(may && cfg!(target_os = "linux"), Relaxed);
+    }
+
+    /// Sends without checksums from now on, with which the kernel refuses to send segments.
+    #[cfg(test)]
+    #[cfg(target_os = "linux")]
+    pub(super) fn send_no_checksums(&self) {
+        set_option(&self.udp, libc::SOL_SOCKET, libc::SO_NO_CHECK, &1).expect("every kernel knows it");
+    }
+
     /// The socket of std.
     #[must_use]
     pub fn udp(&self) -> &UdpSocket {
@@ -218,34 +242,12 @@ fn tune(_: &socket2::Socket, _: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets the Identifier choose the shard.
-///
-/// The kernel's own choice is a hash of addresses and ports, which gives all requests of one NAS socket to one shard.
-/// By the Identifier they spread, and a retransmission, which has the same Identifier (RFC 2865 section 2.5), still
-/// meets the shard that knows its request. A datagram too short to have one goes to shard 0.
+/// Lets the Identifier choose the shard, as [`filter::steering`] does.
 ///
 /// To be called when all sockets of the group are bound: the number is the place in the order of binding.
-///
-/// Source: socket(7), SO_ATTACH_REUSEPORT_CBPF.
-#[cfg(target_os = "linux")]
 fn steer(socket: &socket2::Socket, shards: usize) -> io::Result<()> {
     let shards = u32::try_from(shards).map_err(|_| io::ErrorKind::InvalidInput)?;
-    let instruction = |code: u32, k| libc::sock_filter { code: u16::try_from(code).unwrap_or(0), jt: 0, jf: 0, k };
-    let mut program = [
-        // A = the second octet of the payload
-        instruction(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 1),
-        // A %= shards
-        instruction(libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K, shards),
-        // return A
-        instruction(libc::BPF_RET | libc::BPF_A, 0),
-    ];
-    let program = libc::sock_fprog { len: 3, filter: program.as_mut_ptr() };
-    set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_REUSEPORT_CBPF, &program)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn steer(_: &socket2::Socket, _: usize) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+    attach(socket, Program::Steering, &filter::steering(shards))
 }
 
 /// Sets an option. `T` must be what the kernel reads for it: a `c_int`, or the C structure of the option.
@@ -269,23 +271,39 @@ fn backlog(socket: &impl AsRawFd) -> Option<Backlog> {
     })
 }
 
-/// Source: socket(7), SO_ATTACH_FILTER and SO_DETACH_FILTER. A program replaces the one before.
-#[cfg(target_os = "linux")]
+/// Which program of a socket is meant.
+///
+/// Source: socket(7), SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_FILTER and SO_DETACH_FILTER.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Program {
+    /// The one that chooses among the sockets of a group.
+    Steering,
+    /// The one that turns datagrams away.
+    Filter,
+}
+
 fn admit(socket: &impl AsRawFd, admitted: u16) -> io::Result<()> {
-    if admitted == filter::ALL {
+    let program = if admitted == filter::ALL { Vec::new() } else { filter::program(admitted) };
+    attach(socket, Program::Filter, &program)
+}
+
+/// Puts a program in the place of the one before, if there is one; an empty one leaves none.
+#[cfg(target_os = "linux")]
+fn attach(socket: &impl AsRawFd, which: Program, program: &[filter::Instruction]) -> io::Result<()> {
+    if program.is_empty() {
         return set_option(socket, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, &0);
     }
-    let mut program: Vec<_> = filter::program(admitted)
-        .into_iter()
-        .map(|filter::Instruction { code, jt, jf, k }| libc::sock_filter { code, jt, jf, k })
-        .collect();
+    let in_words =
+        |filter::Instruction { code, jt, jf, k }: &_| libc::sock_filter { code: *code, jt: *jt, jf: *jf, k: *k };
+    let mut program: Vec<_> = program.iter().map(in_words).collect();
     let len = libc::c_ushort::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
     let program = libc::sock_fprog { len, filter: program.as_mut_ptr() };
-    set_option(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
+    let option = if which == Program::Steering { libc::SO_ATTACH_REUSEPORT_CBPF } else { libc::SO_ATTACH_FILTER };
+    set_option(socket, libc::SOL_SOCKET, option, &program)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn admit(_: &impl AsRawFd, _: u16) -> io::Result<()> {
+fn attach(_: &impl AsRawFd, _: Program, _: &[filter::Instruction]) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

@@ -274,28 +274,49 @@ impl Client {
         errand: &mut Errand,
         id: IntuneId,
     ) -> Result<Said, Complaint> {
-        let asked = errand.asked();
-        let base = self.discover(errand).await?;
-        let reply = self.send(errand, Ask::retrieval(compliance::device_url(&base, id))).await;
-        let said = self.settle_retrieval(asked.at, &reply, |reply| compliance::judge_device(reply, id, asked))?;
-        self.believe_absence(errand, said, asked.at).await
+        let url = |base: &Url| compliance::device_url(base, id);
+        self.ask_retrieval_service(errand, url, |reply, asked| compliance::judge_device(reply, id, asked)).await
     }
 
     /// The device that has a MAC address.
     pub(super) async fn retrieval_mac(&self, errand: &mut Errand, mac: MacAddress) -> Result<Said, Complaint> {
-        let asked = errand.asked();
-        let base = self.discover(errand).await?;
-        let reply = self.send(errand, Ask::retrieval(compliance::mac_url(&base, mac))).await;
-        let said = self.settle_retrieval(asked.at, &reply, |reply| compliance::judge_mac(reply, mac, asked))?;
-        self.believe_absence(errand, said, asked.at).await
+        let url = |base: &Url| compliance::mac_url(base, mac);
+        self.ask_retrieval_service(errand, url, |reply, asked| compliance::judge_mac(reply, mac, asked)).await
+    }
+
+    /// Asks about a device, a second time if the service turned out to have moved meanwhile. Never [`Said::Absent`].
+    async fn ask_retrieval_service(
+        &self,
+        errand: &mut Errand,
+        url: impl Fn(&Url) -> Url,
+        judge: impl Fn(&Reply, Asked) -> Result<Said, Complaint>,
+    ) -> Result<Said, Complaint> {
+        for _ in 0..2 {
+            let asked = errand.asked();
+            let base = self.discover(errand).await?;
+            let reply = self.send(errand, Ask::retrieval(url(&base))).await;
+            let said = self.settle_retrieval(&base, asked.at, &reply, |reply| judge(reply, asked))?;
+            if said != Said::Absent {
+                return Ok(said);
+            }
+            if self.is_proven(errand, &base, asked.at).await? {
+                return Ok(Said::NotRegistered);
+            }
+        }
+        let sentence = "compliance retrieval was moved while it was asked; the next question finds its new place";
+        Err(Complaint::new(Failure::Unreachable, sentence))
     }
 
     /// What the service says about itself.
     pub(in super::super) async fn retrieval_about(&self, errand: &mut Errand) -> Result<About, Complaint> {
-        let asked = errand.asked();
         let base = self.discover(errand).await?;
-        let reply = self.send(errand, Ask::retrieval(compliance::about_url(&base))).await;
-        self.settle_retrieval(asked.at, &reply, compliance::judge_about)
+        self.retrieval_about_at(errand, &base).await
+    }
+
+    async fn retrieval_about_at(&self, errand: &mut Errand, base: &Url) -> Result<About, Complaint> {
+        let asked = errand.asked();
+        let reply = self.send(errand, Ask::retrieval(compliance::about_url(base))).await;
+        self.settle_retrieval(base, asked.at, &reply, compliance::judge_about)
     }
 
     /// One page of all devices that are not compliant. At most once in four hours: the service refuses more, and that
@@ -312,44 +333,45 @@ impl Client {
         judged
     }
 
-    /// A 404 means that there is no such device only if the base answers something else right now: when a tenant is moved,
-    /// its old scale unit says 404 to everything, and minutes before it was right.
-    async fn believe_absence(&self, errand: &mut Errand, said: Said, asked_at: Mono) -> Result<Said, Complaint> {
-        if said != Said::Absent {
-            return Ok(said);
+    /// Whether the 404 of `base` to what was asked at `asked_at` means that there is no such device: it is still where the
+    /// service is, and the same base answers something else right now. When a tenant is moved, its old scale unit says 404
+    /// to everything, and minutes before it was right; what the new one answers says nothing about the 404 of the old one.
+    async fn is_proven(&self, errand: &mut Errand, base: &Url, asked_at: Mono) -> Result<bool, Complaint> {
+        match self.answered_at(base) {
+            None => return Ok(false),
+            Some(Some(at)) if at > asked_at => return Ok(true),
+            Some(_) => {}
         }
-        let answered_at = lock(&self.retrieval).as_ref().and_then(|retrieval| retrieval.answered_at);
-        if answered_at.is_some_and(|at| at > asked_at) {
-            return Ok(Said::NotRegistered);
-        }
-        self.retrieval_about(errand).await.map(|_| Said::NotRegistered)
+        self.retrieval_about_at(errand, base).await?;
+        Ok(self.answered_at(base).is_some())
     }
 
+    /// When `base` last answered; none if the service is not there any more.
+    fn answered_at(&self, base: &Url) -> Option<Option<Mono>> {
+        lock(&self.retrieval).as_ref().filter(|known| known.base == *base).map(|known| known.answered_at)
+    }
+
+    /// Notes what `base` answered, or that it did not. What an older base did says nothing about the one that is known now.
     fn settle_retrieval<T>(
         &self,
+        base: &Url,
         asked_at: Mono,
         reply: &Result<Reply, Complaint>,
         judge: impl FnOnce(&Reply) -> Result<T, Complaint>,
     ) -> Result<T, Complaint> {
-        let reply = match reply {
-            Ok(reply) => reply,
-            Err(complaint) => {
-                // The tenant may have been moved to another scale unit.
-                if complaint.failure == Failure::Unreachable {
-                    *lock(&self.retrieval) = None;
-                }
-                return Err(complaint.clone());
+        let judged = match reply {
+            Ok(reply) => {
+                let judged = judge(reply);
+                self.line.note(Service::ComplianceRetrieval, judged.as_ref().map(|_| ()));
+                judged
             }
+            Err(complaint) => Err(complaint.clone()),
         };
-        let judged = judge(reply);
-        self.line.note(Service::ComplianceRetrieval, judged.as_ref().map(|_| ()));
         let mut retrieval = lock(&self.retrieval);
+        let Some(known) = retrieval.as_mut().filter(|known| known.base == *base) else { return judged };
         match &judged {
-            Ok(_) if reply.status == 200 => {
-                if let Some(retrieval) = &mut *retrieval {
-                    retrieval.answered_at = Some(asked_at);
-                }
-            }
+            Ok(_) if reply.as_ref().is_ok_and(|reply| reply.status == 200) => known.answered_at = Some(asked_at),
+            // The tenant may have been moved to another scale unit.
             Err(complaint) if complaint.failure == Failure::Unreachable => *retrieval = None,
             _ => {}
         }

@@ -127,6 +127,32 @@ async fn a_moved_scale_unit_never_unregisters_anybody() {
     }
 }
 
+/// Trap 5: the old unit's 404 to one lookup comes when another lookup has found the new unit already: what the new one
+/// answers proves nothing about it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_404_of_the_old_scale_unit_is_not_proven_by_the_new_one() {
+    for late in [device(LT_0043), mac(WIFI)] {
+        let world = World::with(Fleet::demo(), |intune| {
+            intune.lookup = vec![Api::ComplianceRetrieval];
+            intune.polling_interval = Duration::ZERO;
+        })
+        .await;
+        found(world.ask(device(LT_0042)).await);
+        found(world.ask(device(LT_0043)).await);
+        world.cloud().move_scale_unit(OldUnit::NotFound);
+        let asked_before = world.cloud().statistics().of(Surface::Compliance).requests;
+        let delay = Fault::delay(Surfaces::of(Surface::Compliance), Duration::from_millis(700));
+        world.cloud().add_fault(delay.times(1));
+        world.put(late, Medium::Wireless).expect("it can be asked");
+        until("the first call", || world.cloud().statistics().of(Surface::Compliance).requests > asked_before).await;
+        // The old unit is found out and dropped while its answer to the first question is on its way.
+        assert_eq!(failure(&world.ask(device(LT_0042)).await), Some(Failure::Unreachable), "{late:?}");
+        found(world.ask(device(LT_0042)).await);
+        found(world.answer().await.outcome);
+        assert!(world.directory.find(intune_id(LT_0043)).is_some(), "{late:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_interface_is_asked_when_the_first_can_not_answer() {
     let world = World::quiet().await;

@@ -7,7 +7,9 @@ use std::fmt;
 
 use crate::limits;
 
-use super::identifier::{Guid, device_id_in};
+use super::identifier::{self, Guid};
+
+pub use super::identifier::Form;
 
 /// The names of a certificate, each kind in the certificate's order.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,21 +72,6 @@ pub struct CertificateId {
     pub form: Form,
 }
 
-/// How a device id is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Form {
-    /// `IntuneDeviceId://<GUID>`: Microsoft's recommendation, NetScaler, SCEPman.
-    IntuneDeviceId,
-    /// `ID:<product>:GUID:<GUID>`, the last colon optional: Cisco ISE.
-    IdGuid,
-    /// `…:entra-device-id:<GUID>`: the Entra id by its name.
-    EntraDeviceId,
-    /// `<GUID>.<domain>`: the first label of a DNS name.
-    Label,
-    /// The GUID alone, or with `host/` before or a realm behind it.
-    Bare,
-}
-
 impl Form {
     const fn name(self) -> &'static str {
         match self {
@@ -137,7 +124,8 @@ impl CertificateIds {
             self.unsubstituted.get_or_insert_with(|| (place, variable.into()));
             return;
         }
-        let Some((guid, form)) = id_in(place, text) else { return };
+        let dotted = matches!(place, Place::Dns | Place::CommonName);
+        let Some((guid, form)) = identifier::id_in(text.trim().as_bytes(), dotted) else { return };
         for slot in &mut self.list {
             match slot {
                 Some(known)
@@ -285,39 +273,6 @@ fn variable_in(text: &str) -> Option<&str> {
     let rest = text.get(start..)?;
     let end = rest.find("}}")? + 2;
     rest.get(..end)
-}
-
-fn id_in(place: Place, text: &str) -> Option<(Guid, Form)> {
-    let text = text.trim();
-    if let Some(rest) = after_ignoring_case(text, "intunedeviceid://") {
-        return Some((Guid::parse(rest.trim_end_matches('/').as_bytes())?, Form::IntuneDeviceId));
-    }
-    if let Some(guid) = after_id_guid(text) {
-        return Some((guid, Form::IdGuid));
-    }
-    if let Some(guid) = after_entra_device_id(text) {
-        return Some((guid, Form::EntraDeviceId));
-    }
-    if let Some(guid) = device_id_in(text.as_bytes()) {
-        return Some((guid, Form::Bare));
-    }
-    let label = text.split('.').next().filter(|_| matches!(place, Place::Dns | Place::CommonName))?;
-    Some((Guid::parse(label.as_bytes())?, Form::Label))
-}
-
-/// `ID:<anything without a colon>:GUID:<GUID>`, the last colon optional.
-fn after_id_guid(text: &str) -> Option<Guid> {
-    let rest = after_ignoring_case(text, "id:")?;
-    let (_, rest) = rest.split_once(':')?;
-    let rest = after_ignoring_case(rest, "guid")?;
-    Guid::parse(rest.strip_prefix(':').unwrap_or(rest).as_bytes())
-}
-
-/// `<anything>:entra-device-id:<GUID>`.
-fn after_entra_device_id(text: &str) -> Option<Guid> {
-    let (head, guid) = text.rsplit_once(':')?;
-    let name = head.rsplit_once(':').map_or(head, |(_, name)| name);
-    name.eq_ignore_ascii_case("entra-device-id").then(|| Guid::parse(guid.as_bytes()))?
 }
 
 fn starts_ignoring_case(text: &str, prefix: &str) -> bool {

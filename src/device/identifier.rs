@@ -192,40 +192,70 @@ impl fmt::Display for EntraId {
     }
 }
 
-/// Finds a device id in a text of a certificate or of an attribute, in every form of facts that are in use:
-/// a bare GUID, `IntuneDeviceId://<GUID>`, `ID:Microsoft Endpoint Manager:GUID:<GUID>` and `ID:Intune:GUID:<GUID>`
-/// (last colon optional), `host/<GUID>`, `<GUID>@realm`, `mdm-tlv=device-uid=<GUID>`; any case, braces allowed.
-///
-/// None of the prefixes tells reliably whether it is the Intune or the Entra id: both are tried, Intune first.
-/// Source: Microsoft, "Integrate network access control with Intune"; Cisco ISE's and other vendors' forms.
-#[must_use]
-pub fn device_id_in(text: &[u8]) -> Option<Guid> {
-    const PREFIXES: [&[u8]; 6] = [
-        b"intunedeviceid://",
-        b"id:microsoft endpoint manager:guid:",
-        b"id:microsoft endpoint manager:guid",
-        b"id:intune:guid:",
-        b"id:intune:guid",
-        b"host/",
-    ];
-    const TLV: &[u8] = b"mdm-tlv=device-uid=";
-    let mut rest = text.trim_ascii();
-    if let Some(inner) = strip_prefix_ignoring_case(rest, TLV) {
-        rest = inner;
-    }
-    for prefix in PREFIXES {
-        if let Some(inner) = strip_prefix_ignoring_case(rest, prefix) {
-            rest = inner;
-            break;
-        }
-    }
-    if let Some(at) = rest.iter().position(|octet| *octet == b'@') {
-        rest = rest.get(..at)?;
-    }
-    Guid::parse(rest)
+/// How a device id is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// `IntuneDeviceId://<GUID>`: Microsoft's recommendation, NetScaler, SCEPman.
+    IntuneDeviceId,
+    /// `ID:<product>:GUID:<GUID>`, the last colon optional: Cisco ISE.
+    IdGuid,
+    /// `…:entra-device-id:<GUID>`: the Entra id by its name.
+    EntraDeviceId,
+    /// `<GUID>.<domain>`: the first label of a DNS name.
+    Label,
+    /// The GUID alone, or with `host/` before or a realm behind it.
+    Bare,
 }
 
-fn strip_prefix_ignoring_case<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+/// Finds a device id in the value of an attribute: a bare GUID, or any form that certificates use, each also as
+/// `mdm-tlv=device-uid=…`; any case, braces allowed.
+///
+/// None of the forms tells reliably whether it is the Intune or the Entra id: both are tried, Intune first.
+#[must_use]
+pub fn device_id_in(text: &[u8]) -> Option<Guid> {
+    let text = text.trim_ascii();
+    let text = after_ignoring_case(text, b"mdm-tlv=device-uid=").unwrap_or(text);
+    id_in(text, true).map(|(guid, _)| guid)
+}
+
+/// Finds a device id in a text, and how it is written. `dotted`: the text may be a DNS name.
+/// Source: Microsoft, "Integrate network access control with Intune"; Cisco ISE's and other vendors' forms.
+pub(super) fn id_in(text: &[u8], dotted: bool) -> Option<(Guid, Form)> {
+    let text = text.trim_ascii();
+    if let Some(rest) = after_ignoring_case(text, b"intunedeviceid://") {
+        let slashes = rest.iter().rev().take_while(|octet| **octet == b'/').count();
+        return Some((Guid::parse(rest.get(..rest.len() - slashes)?)?, Form::IntuneDeviceId));
+    }
+    if let Some(guid) = after_id_guid(text) {
+        return Some((guid, Form::IdGuid));
+    }
+    if let Some(guid) = after_entra_device_id(text) {
+        return Some((guid, Form::EntraDeviceId));
+    }
+    let bare = after_ignoring_case(text, b"host/").unwrap_or(text);
+    if let Some(guid) = bare.split(|octet| *octet == b'@').next().and_then(Guid::parse) {
+        return Some((guid, Form::Bare));
+    }
+    let label = text.split(|octet| *octet == b'.').next().filter(|_| dotted)?;
+    Some((Guid::parse(label)?, Form::Label))
+}
+
+/// `ID:<anything without a colon>:GUID:<GUID>`, the last colon optional.
+fn after_id_guid(text: &[u8]) -> Option<Guid> {
+    let rest = after_ignoring_case(text, b"id:")?;
+    let colon = rest.iter().position(|octet| *octet == b':')?;
+    let rest = after_ignoring_case(rest.get(colon + 1..)?, b"guid")?;
+    Guid::parse(rest.strip_prefix(b":").unwrap_or(rest))
+}
+
+/// `<anything>:entra-device-id:<GUID>`.
+fn after_entra_device_id(text: &[u8]) -> Option<Guid> {
+    let mut parts = text.rsplit(|octet| *octet == b':');
+    let (guid, name) = (parts.next()?, parts.next()?);
+    if name.eq_ignore_ascii_case(b"entra-device-id") { Guid::parse(guid) } else { None }
+}
+
+fn after_ignoring_case<'a>(text: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     let (head, tail) = text.split_at_checked(prefix.len())?;
     head.eq_ignore_ascii_case(prefix).then_some(tail)
 }
@@ -342,31 +372,43 @@ mod tests {
         assert!(!MacAddress::new([0xa4, 0, 0, 0, 0, 1]).is_unusable());
     }
 
-    /// Trap 17 of Intune's: any case, with braces or without.
+    /// Trap 17 of Intune's: any case, with braces or without, and in attributes every form that certificates use.
     #[test]
     fn a_device_id_is_found_in_every_form_in_use() {
         let expected = Guid::parse(GUID.as_bytes());
         assert!(expected.is_some());
         for form in [
-            "G",
-            "{G}",
-            "IntuneDeviceId://G",
-            "intunedeviceid://{G}",
-            "ID:Microsoft Endpoint Manager:GUID:G",
-            "ID:Microsoft Endpoint Manager:GUIDG",
-            "id:intune:guid:G",
-            "host/G",
-            "host/G@corp.example",
-            "G@corp.example",
-            "mdm-tlv=device-uid=G",
+            "#",
+            "{#}",
+            "IntuneDeviceId://#",
+            "IntuneDeviceId://#/",
+            "intunedeviceid://{#}",
+            "ID:Microsoft Endpoint Manager:GUID:#",
+            "ID:Microsoft Endpoint Manager:GUID#",
+            "id:intune:guid:#",
+            "ID:Another Product:GUID:#",
+            "urn:contoso:entra-device-id:#",
+            "entra-device-id:#",
+            "#.corp.example",
+            "host/#",
+            "host/#@corp.example",
+            "#@corp.example",
+            "mdm-tlv=device-uid=#",
+            "MDM-TLV=device-uid=IntuneDeviceId://#/",
         ] {
-            let lower = form.replace('G', GUID);
-            let upper = form.replace('G', &GUID.to_uppercase());
-            // "GUID" itself holds a G: the replacement above may have hit it, so the prefix is written back.
-            for text in [lower, upper].map(|text| text.replace(&format!("{GUID}UID"), "GUID")) {
-                let text = text.replace(&format!("{}UID", GUID.to_uppercase()), "GUID");
-                assert_eq!(device_id_in(text.as_bytes()), expected, "{text}");
+            for id in [GUID.to_owned(), GUID.to_uppercase()] {
+                let text = form.replace('#', &id);
+                for text in [text.clone(), text.to_lowercase(), format!(" {text} ")] {
+                    assert_eq!(device_id_in(text.as_bytes()), expected, "{text}");
+                }
             }
+        }
+    }
+
+    #[test]
+    fn what_only_holds_a_guid_somewhere_is_no_device_id() {
+        for form in ["audit-session-id=#", "https://corp.example/#", "ID:GUID:#", "#-1", "x#", "corp.example.#"] {
+            assert_eq!(device_id_in(form.replace('#', GUID).as_bytes()), None, "{form}");
         }
     }
 

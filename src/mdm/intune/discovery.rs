@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{
     super::{
         cloud::Endpoints,
-        explain::{self, Complaint},
+        explain::{self, Complaint, GraphError},
         transport::Reply,
     },
     graph::{below, envelope, json},
@@ -38,6 +38,9 @@ struct Listed {
 #[derive(Deserialize)]
 struct List {
     value: Vec<Listed>,
+    /// Some answers with status 200 are errors.
+    #[serde(default)]
+    error: Option<GraphError>,
 }
 
 /// Where to ask.
@@ -51,6 +54,9 @@ pub(super) fn judge(reply: &Reply, endpoints: &Endpoints) -> Result<Option<Url>,
     match (reply.status, envelope(reply)) {
         (200, _) => {
             let list: List = json(reply)?;
+            if list.error.is_some() {
+                return Err(Complaint::garbage(DISCOVERY, reply, "an error in place of a list"));
+            }
             let named = list.value.iter().filter(|listed| {
                 listed.provider_name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(SERVICE))
             });
@@ -110,6 +116,14 @@ mod tests {
         let reply =
             Reply { status: 200, content_type: "application/json".into(), body: body.into(), ..Reply::default() };
         assert!(judge(&reply, &endpoints()).expect("it is right").is_some());
+    }
+
+    #[test]
+    fn an_error_beside_an_empty_list_does_not_mean_that_the_service_is_not_there() {
+        let body = r#"{"error":{"code":"x","message":"y"},"value":[]}"#;
+        let reply =
+            Reply { status: 200, content_type: "application/json".into(), body: body.into(), ..Reply::default() };
+        assert_eq!(judge(&reply, &endpoints()).expect_err("it is an error").failure, Failure::Unreachable);
     }
 
     #[test]

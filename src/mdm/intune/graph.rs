@@ -60,7 +60,7 @@ pub(in super::super) type Part = (IntuneId, Result<Single, Complaint>);
 #[derive(Clone, Debug)]
 pub(in super::super) struct ListPage {
     pub(in super::super) records: Vec<DeviceRecord>,
-    /// Rows without an id.
+    /// Rows without an id, or with an error.
     pub(in super::super) broken_rows: usize,
     /// Where the next page is.
     pub(in super::super) next: Option<Url>,
@@ -163,6 +163,9 @@ pub(super) fn judge_page(reply: &Reply, base: &Url, asked: Asked) -> Result<List
         return Err(refusal(reply));
     }
     let page: Page<'_> = json(reply)?;
+    if page.error.is_some() {
+        return Err(Complaint::garbage(GRAPH, reply, "an error in place of a list"));
+    }
     let next = match page.next.plain() {
         None => None,
         Some(text) => {
@@ -176,7 +179,7 @@ pub(super) fn judge_page(reply: &Reply, base: &Url, asked: Asked) -> Result<List
     let mut pace = Pace::every(ROWS_AT_ONCE);
     let mut record = |row: &Row<'_>| {
         pace.step();
-        row.record(asked.at, asked.origin)
+        row.record(asked.at, asked.origin).filter(|_| !row.is_error())
     };
     let records: Vec<_> = rows.iter().filter_map(&mut record).collect();
     Ok(ListPage { broken_rows: rows.len() - records.len(), records, next })
@@ -394,6 +397,23 @@ mod tests {
         assert_eq!(judge(r#"{"value":[]}"#.into()).expect("nobody").0, Vec::new());
         assert!(judge(format!(r#"{{"value":[{}]}}"#, row(OTHER, OTHER))).is_err());
         assert!(judge(r#"{"value":[],"@odata.nextLink":"https://graph.microsoft.com/x"}"#.into()).is_err());
+    }
+
+    /// Trap 11: an error under status 200 is never an empty list, from which a "no such device" would follow.
+    #[test]
+    fn an_error_beside_an_empty_list_is_no_answer() {
+        for error in [r#"{"code":"UnknownError","message":"x"}"#, "{}", "\"x\""] {
+            let reply = reply(200, format!(r#"{{"error":{error},"value":[]}}"#));
+            let failed = |judged: Result<(), Complaint>| judged.expect_err("it is an error").failure;
+            let entra = judge_entra(&reply, &base(), EntraId(guid(ENTRA)), asked());
+            assert_eq!(failed(entra.map(|_| ())), Failure::Unreachable, "{error}");
+            assert_eq!(failed(judge_page(&reply, &base(), asked()).map(|_| ())), Failure::Unreachable, "{error}");
+            assert_eq!(failed(judge_proof(&reply, &base())), Failure::Unreachable, "{error}");
+        }
+        assert!(judge_page(&reply(200, r#"{"error":null,"value":[]}"#), &base(), asked()).is_ok());
+        let row = format!(r#"{{"value":[{{"id":"{ID}","error":{{"code":"x"}}}}]}}"#);
+        let page = judge_page(&reply(200, row), &base(), asked()).expect("the page is right");
+        assert_eq!((page.records.len(), page.broken_rows), (0, 1));
     }
 
     /// Trap 12: the next page is fetched from the same host only.

@@ -124,6 +124,9 @@ pub(super) struct Page<'a> {
     pub(super) value: Rows<'a>,
     #[serde(borrow, rename = "@odata.nextLink", default)]
     pub(super) next: Text<'a>,
+    /// Some answers with status 200 are errors, and an empty list beside one says nothing.
+    #[serde(default)]
+    pub(super) error: Option<GraphError>,
 }
 
 /// The devices of one page, at most [`limits::LIST_ROWS_MAX`]: more is an error, before it takes memory.

@@ -188,9 +188,16 @@ impl Client {
                 let record = self.intake.keep(*record, Told::ComplianceOnly);
                 Ok(Looked::found(record, Api::ComplianceRetrieval, query))
             }
-            Said::NotRegistered if known.is_some() || !self.uses(Api::Graph) => {
+            Said::NotRegistered if !self.uses(Api::Graph) || (known.is_some() && query == Query::IntuneId) => {
                 self.intake.forget(id);
                 Ok(Looked::plain(Outcome::NotFound, Some(Api::ComplianceRetrieval)))
+            }
+            // A device that was enrolled again has another Intune id: the no to the old one is not one to its Entra id.
+            Said::NotRegistered if known.is_some() => {
+                self.intake.forget(id);
+                let sentence = "compliance retrieval does not know the old Intune id of this Entra id any more; Graph \
+                                knows whether there is a new one";
+                Err(Complaint::new(Failure::Unreachable, sentence))
             }
             Said::Ambiguous => Ok(Looked::plain(Outcome::Ambiguous, Some(Api::ComplianceRetrieval))),
             Said::NotRegistered | Said::Absent => {

@@ -165,6 +165,27 @@ async fn the_next_interface_is_asked_when_the_first_can_not_answer() {
     assert_eq!(failure(&world.ask(device(NOBODY)).await), Some(Failure::Unreachable));
 }
 
+/// Trap 15: after a new enrolment the Entra id belongs to another Intune id, and the no to the old one is not its answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_no_to_an_old_intune_id_is_no_answer_to_an_entra_id() {
+    let world = World::with(Fleet::demo(), |intune| {
+        intune.lookup = vec![Api::ComplianceRetrieval, Api::Graph];
+        intune.polling_interval = Duration::ZERO;
+        intune.incremental_interval = Duration::ZERO;
+    })
+    .await;
+    assert_eq!(found(world.ask(device(LT_0042_ENTRA)).await).intune_id, intune_id(LT_0042));
+    let mut again = world.cloud().device(intune_id(LT_0042)).expect("it is in the fleet");
+    again.intune_id = intune_id(NOBODY);
+    world.cloud().remove_device(intune_id(LT_0042));
+    world.cloud().add_device(again);
+    // While Graph can't tell, nobody can.
+    world.cloud().add_fault(Fault::status(Surfaces::GRAPH, 503).times(1));
+    assert_eq!(failure(&world.ask(device(LT_0042_ENTRA)).await), Some(Failure::Unreachable));
+    assert_eq!(found(world.ask(device(LT_0042_ENTRA)).await).intune_id, intune_id(NOBODY));
+    assert!(world.directory.find(intune_id(LT_0042)).is_none());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_no_is_not_asked_twice() {
     let world = World::quiet().await;

@@ -104,6 +104,7 @@ pub struct Directory {
     ethernet_complete: AtomicBool,
     list_devices: AtomicUsize,
     listed_at: AtomicI64,
+    broadly_asked_at: AtomicI64,
     enrolment_url: RareText,
     /// One writer at a time; packet threads never take it.
     writer: Mutex<Joiner>,
@@ -138,6 +139,7 @@ impl Directory {
             ethernet_complete: AtomicBool::new(false),
             list_devices: AtomicUsize::new(0),
             listed_at: AtomicI64::new(i64::MIN),
+            broadly_asked_at: AtomicI64::new(i64::MIN),
             enrolment_url: RareText::default(),
             writer: Mutex::default(),
         }
@@ -390,6 +392,17 @@ impl Directory {
     #[must_use]
     pub fn listed_at(&self) -> Option<Mono> {
         Some(self.listed_at.load(Relaxed)).filter(|at| *at > i64::MIN).map(Mono::from_nanos)
+    }
+
+    /// Notes when all devices that are not compliant were last asked for: a reload must not ask sooner than allowed.
+    pub fn note_broadly_asked(&self, at: Mono) {
+        self.broadly_asked_at.store(at.as_nanos(), Relaxed);
+    }
+
+    /// When all devices that are not compliant were last asked for; none since the process started.
+    #[must_use]
+    pub fn broadly_asked_at(&self) -> Option<Mono> {
+        Some(self.broadly_asked_at.load(Relaxed)).filter(|at| *at > i64::MIN).map(Mono::from_nanos)
     }
 
     /// Where users are sent to enrol a device, if the server told it.

@@ -325,20 +325,43 @@ impl Sync {
 
     // --- without Graph --------------------------------------------------------------------------------------------------
 
-    /// Where only the compliance retrieval service may be asked: who is not compliant, every four hours.
+    /// Where only the compliance retrieval service may be asked: who is not compliant, never twice within four hours. It
+    /// refuses with 503 what comes sooner, as after a restart that lost the time, or from another server of the tenant.
     async fn run_broad(&self) {
         if self.polling_interval.is_zero() {
             return;
         }
+        let interval = self.polling_interval.max(BROAD_INTERVAL);
+        let directory = self.client.intake().directory();
         loop {
+            if let Some(asked_at) = self.broadly_asked_at() {
+                let due = asked_at.plus(spread_later(interval));
+                tokio::time::sleep(due.since(clock::now().mono)).await;
+            }
             let server = self.client.line().name();
+            // Before the answer, whatever it is: the service counts the question, and a reload may come in between.
+            directory.note_broadly_asked(clock::now().mono);
             match self.fetch_noncompliant().await {
                 Ok(devices) => info!(server, devices, "the list of devices that are not compliant came in"),
                 Err(complaint) => self.complain("the list of devices that are not compliant", &complaint),
             }
-            // Also after a failure: the service counts the question, not the answer.
-            tokio::time::sleep(spread(self.polling_interval.max(BROAD_INTERVAL))).await;
+            directory.note_broadly_asked(clock::now().mono);
         }
+    }
+
+    /// When the list was last asked for. After a restart what it brought tells it, as far as it was kept: nothing but
+    /// lists has this origin.
+    fn broadly_asked_at(&self) -> Option<Mono> {
+        let directory = self.client.intake().directory();
+        directory.broadly_asked_at().or_else(|| {
+            let mut newest = None;
+            directory.for_each(|record| {
+                if record.origin == Origin::Sync {
+                    newest = newest.max(Some(record.answered_at));
+                }
+            });
+            newest
+        })
     }
 
     async fn fetch_noncompliant(&self) -> Result<usize, Complaint> {
@@ -372,6 +395,11 @@ fn spread(interval: Duration) -> Duration {
     interval - interval / 10 + interval / 5 * (chance::roll() & 0xff) / 256
 }
 
+/// Up to a tenth longer, and a minute at least: for what must not be asked any sooner.
+fn spread_later(interval: Duration) -> Duration {
+    interval + Duration::from_secs(60) + interval / 10 * (chance::roll() & 0xff) / 256
+}
+
 fn backoff(failures: u32) -> Duration {
     spread(RETRY.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(RETRY_MAX))
 }
@@ -398,6 +426,14 @@ mod tests {
         assert!(is_shrunken(89, 100));
         assert!(!is_shrunken(0, 0));
         assert!(is_shrunken(0, 1));
+    }
+
+    #[test]
+    fn what_may_be_asked_once_in_four_hours_is_never_asked_sooner() {
+        for _ in 0..1_000 {
+            let pause = spread_later(BROAD_INTERVAL);
+            assert!(pause > BROAD_INTERVAL && pause < BROAD_INTERVAL * 12 / 10, "{pause:?}");
+        }
     }
 
     #[test]

@@ -136,6 +136,12 @@ pub(super) fn judge_about(reply: &Reply) -> Result<About, Complaint> {
 
 /// Judges one page of the devices that are not compliant.
 pub(super) fn judge_noncompliant(reply: &Reply) -> Result<NonCompliant, Complaint> {
+    if reply.status == 503 {
+        let sentence = "compliance retrieval answered 503 to the list of all devices that are not compliant, as it does \
+                        within four hours of the last time; another server of this tenant may ask for it too, or this one \
+                        did before it was restarted";
+        return Err(Complaint { retry_after: reply.retry_after, ..Complaint::new(Failure::Throttled, sentence) });
+    }
     let answer = devices(reply)?.ok_or_else(|| Complaint::garbage(RETRIEVAL, reply, "no such service there"))?;
     let not_compliant = answer.devices.iter().filter(|device| device.compliant == Some(false));
     Ok(NonCompliant {
@@ -446,6 +452,16 @@ mod tests {
         for last in ["<paging_info>0</paging_info>", ""] {
             assert_eq!(judge_noncompliant(&reply(last, "")).expect("it is right").next, None, "{last}");
         }
+    }
+
+    /// Trap 8: the 503 of the broad list is no outage.
+    #[test]
+    fn a_broad_list_that_is_asked_too_often_is_throttled() {
+        let refused = Reply { status: 503, content_type: "text/html".into(), ..Reply::default() };
+        let complaint = judge_noncompliant(&refused).expect_err("503");
+        assert_eq!(complaint.failure, Failure::Throttled);
+        assert!(complaint.sentence.contains("four hours"), "{}", complaint.sentence);
+        assert_eq!(by_id(&refused), Err(Failure::Unreachable), "a question about one device may be asked at any time");
     }
 
     #[test]

@@ -138,6 +138,27 @@ async fn without_graph_the_devices_that_are_not_compliant_are_listed_once() {
     assert_eq!(world.cloud().statistics().of(Surface::ComplianceList).requests, 1);
 }
 
+/// Trap 8: the service refuses the broad list with 503 within four hours, and a reload or a restart is no reason to ask.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_a_reload_nor_a_restart_asks_for_the_broad_list_again() {
+    let world = World::with(Fleet::demo(), |intune| intune.lookup = vec![Api::ComplianceRetrieval]).await;
+    until("the list", || world.directory.len() == 1).await;
+    let World { sim, worker, directory, settings, .. } = world;
+    worker.shutdown(PATIENCE).await;
+    let restored = Arc::new(Directory::new(Capacity::default()));
+    directory.for_each(|record| restored.restore((**record).clone()));
+    let mut sim = sim;
+    for directory in [directory, restored] {
+        let world = World::start(sim, settings.clone(), directory);
+        // It works, and has had the time to ask.
+        until("mdminfo", || world.directory.enrolment_url().is_some()).await;
+        found(world.ask(device(LT_0042)).await);
+        assert_eq!(world.cloud().statistics().of(Surface::ComplianceList).requests, 1);
+        world.worker.shutdown(PATIENCE).await;
+        sim = world.sim;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mass_flip_is_held_when_the_guard_is_on() {
     let guard = MassFlipGuard { share_percent: 20, window: Duration::from_secs(600), hold: Duration::from_secs(3600) };

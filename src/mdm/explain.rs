@@ -21,13 +21,20 @@ pub(super) struct Complaint {
     pub(super) failure: Failure,
     /// What the service asked for.
     pub(super) retry_after: Option<Duration>,
+    /// Whether the service was asked at all: not, if its breaker is shut, the budget is empty, or there is no token.
+    pub(super) asked: bool,
     /// What is wrong, and after a semicolon what to do. Holds no device, token or secret.
     pub(super) sentence: Arc<str>,
 }
 
 impl Complaint {
     pub(super) fn new(failure: Failure, sentence: impl Into<Arc<str>>) -> Self {
-        Self { failure, retry_after: None, sentence: sentence.into() }
+        Self { failure, retry_after: None, asked: true, sentence: sentence.into() }
+    }
+
+    /// The same about a service that was not asked.
+    pub(super) fn unasked(self) -> Self {
+        Self { asked: false, ..self }
     }
 
     /// A reply that is none of what the service documents.

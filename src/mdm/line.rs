@@ -126,9 +126,15 @@ impl Line {
     fn admit(&self, service: Service) -> Result<(), Complaint> {
         let mut breakers = self.breakers();
         let Some(breaker) = breakers.get_mut(service as usize) else { return Ok(()) };
-        breaker.admit(clock::now()).map_err(|(failure, _)| {
-            Complaint::new(failure, format!("{} is not asked for a while after failures", service.name()))
-        })
+        breaker.admit(clock::now()).map_err(|(failure, _)| refused(service, failure))
+    }
+
+    /// Refuses if a service is not asked now, without taking the place of the one call that may try.
+    ///
+    /// # Errors
+    /// As [`Self::send`] would.
+    pub(super) fn refuse_if_shut(&self, service: Service) -> Result<(), Complaint> {
+        self.shut(service, clock::now()).map_or(Ok(()), |(failure, _)| Err(refused(service, failure)))
     }
 
     async fn pay(&self, payment: Payment, call: &Call, service: &str) -> Result<(), Complaint> {
@@ -140,7 +146,7 @@ impl Line {
                 let wait = at.since(now.mono);
                 if wait > call.timeout {
                     let sentence = format!("{service} could not be asked in time within requests-per-second");
-                    return Err(Complaint::new(Failure::Throttled, sentence));
+                    return Err(Complaint::new(Failure::Throttled, sentence).unasked());
                 }
                 tokio::time::sleep(wait).await;
             }
@@ -171,4 +177,9 @@ impl Line {
     fn breakers(&self) -> MutexGuard<'_, [Breaker; Service::ALL.len()]> {
         self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The complaint of our own shut breaker.
+fn refused(service: Service, failure: Failure) -> Complaint {
+    Complaint::new(failure, format!("{} is not asked for a while after failures", service.name())).unasked()
 }

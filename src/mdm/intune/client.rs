@@ -292,6 +292,8 @@ impl Client {
         judge: impl Fn(&Reply, Asked) -> Result<Said, Complaint>,
     ) -> Result<Said, Complaint> {
         for _ in 0..2 {
+            // Where a service is that may not be asked is of no use.
+            self.line.refuse_if_shut(Service::ComplianceRetrieval)?;
             let asked = errand.asked();
             let base = self.discover(errand).await?;
             let reply = self.send(errand, Ask::retrieval(url(&base))).await;
@@ -309,6 +311,7 @@ impl Client {
 
     /// What the service says about itself.
     pub(in super::super) async fn retrieval_about(&self, errand: &mut Errand) -> Result<About, Complaint> {
+        self.line.refuse_if_shut(Service::ComplianceRetrieval)?;
         let base = self.discover(errand).await?;
         self.retrieval_about_at(errand, &base).await
     }
@@ -326,6 +329,7 @@ impl Client {
         errand: &mut Errand,
         page: &str,
     ) -> Result<NonCompliant, Complaint> {
+        self.line.refuse_if_shut(Service::ComplianceRetrieval)?;
         let base = self.discover(errand).await?;
         let ask = Ask { list: true, ..Ask::retrieval(compliance::noncompliant_url(&base, page)) };
         let judged = compliance::judge_noncompliant(&self.send(errand, ask).await?);
@@ -371,8 +375,8 @@ impl Client {
         let Some(known) = retrieval.as_mut().filter(|known| known.base == *base) else { return judged };
         match &judged {
             Ok(_) if reply.as_ref().is_ok_and(|reply| reply.status == 200) => known.answered_at = Some(asked_at),
-            // The tenant may have been moved to another scale unit.
-            Err(complaint) if complaint.failure == Failure::Unreachable => *retrieval = None,
+            // The tenant may have been moved to another scale unit. That we did not ask says nothing about it.
+            Err(complaint) if complaint.failure == Failure::Unreachable && complaint.asked => *retrieval = None,
             _ => {}
         }
         judged
@@ -419,7 +423,7 @@ impl Client {
             let bearer = self.bearer(errand, ask.audience).await?;
             let left = errand.left(clock::now());
             if left.is_zero() {
-                return Err(late(ask.service));
+                return Err(late(ask.service).unasked());
             }
             let reply = self.line.send(ask.service, ask.call(bearer.clone(), left), errand.pay()).await?;
             if reply.status != 401 || refused {
@@ -433,7 +437,7 @@ impl Client {
     async fn bearer(&self, errand: &Errand, audience: Audience) -> Result<Bearer, Complaint> {
         let left = errand.left(clock::now());
         let bearer = tokio::time::timeout(left, self.tokens.bearer(audience, &self.line)).await;
-        bearer.unwrap_or_else(|_| Err(late(audience.service())))
+        bearer.unwrap_or_else(|_| Err(late(audience.service()))).map_err(Complaint::unasked)
     }
 
     /// Why no question can be answered now, and until when, as far as is known without asking: every interface is shut.

@@ -57,6 +57,22 @@ async fn who_is_throttled_asks_nothing_until_it_may() {
     assert_eq!(world.metrics.throttled.value(), 1);
 }
 
+/// While compliance retrieval is not asked, nobody asks where it is either; a call that we did not make moves nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_is_not_asked_is_not_searched_for() {
+    let world = World::quiet().await;
+    assert!(matches!(world.ask(mac(STRANGE_MAC)).await, Outcome::NotFound));
+    let fault = Fault { retry_after: Some(PATIENCE * 3), ..Fault::status(Surfaces::of(Surface::Compliance), 503) };
+    world.cloud().add_fault(fault.times(1));
+    let stranger = |number: u8| Key::Mac(MacAddress::new([0xa4, 0xc3, 0xf0, 0x99, 0, number]));
+    assert_eq!(failure(&world.ask(stranger(0)).await), Some(Failure::Unreachable));
+    let before = world.cloud().statistics().of(Surface::Discovery).requests;
+    for number in 1..6 {
+        assert_eq!(failure(&world.ask(stranger(number)).await), Some(Failure::Unreachable));
+    }
+    assert_eq!(world.cloud().statistics().of(Surface::Discovery).requests, before);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_used_device_is_refreshed_before_it_ages() {
     let world = World::of(

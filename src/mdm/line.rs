@@ -3,7 +3,10 @@
 //! Owns the order of these steps and the line in the log when a service falls silent or answers again. What a reply means
 //! is judged by whoever called.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tracing::{info, warn};
 
@@ -18,8 +21,11 @@ use super::{
     chance,
     desk::Desk,
     explain::Complaint,
-    transport::{Call, Reply, Transport},
+    transport::{Broken, Call, Reply, Transport},
 };
+
+/// A service that does not answer within less than this is not to blame: its breaker hears nothing of it.
+const FAIR_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The way to one server's services.
 #[derive(Debug)]
@@ -75,10 +81,16 @@ impl Line {
         self.admit(service)?;
         self.pay(payment, &call, name).await?;
         let host = call.url.host_str().unwrap_or("").to_owned();
+        let is_fair = call.timeout >= FAIR_TIMEOUT;
         match self.transport.send(call).await {
             Ok(reply) => {
                 self.compare_clocks(&reply);
                 Ok(reply)
+            }
+            Err(Broken::TimedOut) if !is_fair => {
+                let complaint = Complaint::new(Failure::Late, format!("{name} had too little time left to answer"));
+                self.count(service, Err(&complaint));
+                Err(complaint)
             }
             Err(broken) => {
                 let complaint = Complaint::broken(name, &host, &broken);
@@ -182,4 +194,35 @@ impl Line {
 /// The complaint of our own shut breaker.
 fn refused(service: Service, failure: Failure) -> Complaint {
     Complaint::new(failure, format!("{} is not asked for a while after failures", service.name())).unasked()
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Url;
+
+    use super::*;
+    use crate::mdm::settings::{Credential, Intune, SecretText};
+
+    fn line() -> Line {
+        let secret = Credential::Secret(SecretText::fixed("x".to_owned().into()));
+        let intune = Intune::new("t", "aaaa1111-bb22-cc33-dd44-eeee5555ffff", secret);
+        let transport = Transport::new(&intune).expect("the defaults are right");
+        Line::new("corp".into(), transport, 100, Arc::default())
+    }
+
+    /// Trap 18: the end of our own patience is not the service's fault.
+    #[tokio::test]
+    async fn a_call_that_had_too_little_time_is_no_failure_of_the_service() {
+        // Its connections are made by the kernel; nobody ever answers.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a port");
+        let url = format!("http://{}/", silent.local_addr().expect("it is bound"));
+        let line = line();
+        for _ in 0..10 {
+            let url = Url::parse(&url).expect("a URL");
+            let call = Call::get(url, None, "application/json", Duration::from_millis(20));
+            let complaint = line.send(Service::Graph, call, Payment::Paid).await.expect_err("nobody answers");
+            assert_eq!(complaint.failure, Failure::Late);
+        }
+        assert_eq!(line.shut(Service::Graph, clock::now()), None);
+    }
 }

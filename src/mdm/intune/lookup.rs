@@ -276,7 +276,12 @@ impl Client {
         }
     }
 
-    async fn look_up_unlisted_mac(&self, mac: MacAddress, medium: Option<Medium>, mut terms: Terms) -> Looked {
+    async fn look_up_unlisted_mac(
+        self: &Arc<Self>,
+        mac: MacAddress,
+        medium: Option<Medium>,
+        mut terms: Terms,
+    ) -> Looked {
         if self.uses(Api::ComplianceRetrieval) && !mac.is_unusable() {
             let mut errand = errand(&mut terms);
             match self.ask_retrieval_mac(&mut errand, mac, terms.deadline).await {
@@ -293,7 +298,7 @@ impl Client {
     }
 
     async fn ask_retrieval_mac(
-        &self,
+        self: &Arc<Self>,
         errand: &mut Errand,
         mac: MacAddress,
         deadline: Mono,
@@ -304,18 +309,27 @@ impl Client {
                 let id = bare.intune_id;
                 let mut record = self.intake.keep(*bare, Told::ComplianceOnly);
                 self.intake.directory().link(mac, id, asked_at);
-                // The other facts, if there is time and Graph comes first anyway.
-                if self.lookup.first() == Some(&Api::Graph) && deadline > clock::now().mono {
-                    errand.until = errand.until.min(deadline);
-                    if let Ok(Single::Device(full)) = self.graph_device(errand, id).await {
-                        record = self.intake.keep(*full, Told::Everything);
-                    }
+                // The other facts, if Graph comes first anyway. What is known already must not come too late for them, and
+                // Graph gets all the time that it needs behind.
+                let patience = deadline.since(clock::now().mono) / 2;
+                if self.lookup.first() == Some(&Api::Graph) && !patience.is_zero() {
+                    let (client, mut errand) = (Arc::clone(self), *errand);
+                    let full = within(Some(patience), async move { client.ask_facts(&mut errand, id).await });
+                    record = full.await.unwrap_or(record);
                 }
                 Looked::found(record, Api::ComplianceRetrieval, Query::Mac)
             }
             Said::NotRegistered | Said::Absent => Looked::plain(Outcome::NotFound, Some(Api::ComplianceRetrieval)),
             Said::Ambiguous => Looked::plain(Outcome::Ambiguous, Some(Api::ComplianceRetrieval)),
         })
+    }
+
+    /// Every fact of a device that compliance retrieval knows.
+    async fn ask_facts(&self, errand: &mut Errand, id: IntuneId) -> Result<Arc<DeviceRecord>, Complaint> {
+        match self.graph_device(errand, id).await? {
+            Single::Device(full) => Ok(self.intake.keep(*full, Told::Everything)),
+            Single::Absent => Err(Complaint::new(Failure::Unreachable, "Graph and compliance retrieval disagree")),
+        }
     }
 
     // --- time -----------------------------------------------------------------------------------------------------------

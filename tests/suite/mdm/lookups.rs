@@ -3,7 +3,10 @@
 use radmit::sim::{Fault, FaultKind, OldUnit, Surface, Surfaces};
 
 use super::*;
-use radmit::device::record::{Compliance, Origin};
+use radmit::device::{
+    directory::Match,
+    record::{Compliance, Origin},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_device_is_found_by_its_intune_id_with_its_ethernet_address() {
@@ -252,6 +255,37 @@ async fn a_slow_interface_leaves_time_for_the_next_and_its_answer_comes_in_behin
     assert_eq!((record.compliance, record.details.os.as_deref()), (Compliance::NonCompliant, None));
     until("the slow answer", || {
         world.directory.find(intune_id(LT_0043)).is_some_and(|record| record.details.os.is_some())
+    })
+    .await;
+}
+
+/// Trap 18: what compliance retrieval knows does not wait for Graph's further facts until it is too late, and that we had
+/// little time is no failure of Graph's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_graph_neither_delays_what_is_known_nor_counts_as_down() {
+    let world = World::quiet().await;
+    // Tokens, connections and the place of the service are known from here on.
+    found(world.ask_on(mac(ETHERNET), Medium::Wired).await);
+    let template = world.cloud().device(intune_id(LT_0043)).expect("it is in the fleet");
+    let stranger = |number: u8| MacAddress::new([0xa4, 0xc3, 0xf0, 0x77, 0, number]);
+    world.cloud().add_fault(Fault::delay(Surfaces::of(Surface::Device), Duration::from_secs(1)));
+    for number in 1..=6 {
+        let mut device = template.clone();
+        let Key::Device(id) = self::device(&format!("5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d77{number:02}")) else { return };
+        (device.intune_id, device.wifi_mac) = (IntuneId(id), Some(stranger(number)));
+        world.cloud().add_device(device);
+        let asked_at = clock::now().mono;
+        let deadline = Some(asked_at.plus(Duration::from_millis(400)));
+        let question = Question { deadline, ..question(Key::Mac(stranger(number)), Medium::Wireless) };
+        world.worker.ask(question).expect("Graph is not shut");
+        let record = found(world.answer().await.outcome);
+        assert_eq!((record.compliance, record.details.os.as_deref()), (Compliance::NonCompliant, None));
+        assert!(clock::now().mono.since(asked_at) < Duration::from_millis(390), "before its deadline");
+    }
+    // Its answers come in behind.
+    until("the last of Graph's answers", || {
+        let Match::One(record) = world.directory.find_by_mac(clock::now(), stranger(6)) else { return false };
+        record.details.os.is_some()
     })
     .await;
 }

@@ -49,8 +49,9 @@ impl Audience {
 /// How long Entra may take.
 const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A token is not used in its last minute: it must survive the way and a clock that is a little off.
-const MARGIN: Duration = Duration::from_secs(60);
+/// A token is not used in its last minute, nor in the last tenth of a short life: it must survive the way and a clock that
+/// is a little off, and yet be of use.
+const MARGIN_MAX: Duration = Duration::from_secs(60);
 
 /// Where Azure gives its machines tokens. Source: Microsoft Entra, managed identities on a VM.
 const METADATA_SERVICE: &str = "http://169.254.169.254";
@@ -249,7 +250,7 @@ struct Issued {
 
 impl Issued {
     fn current(&self, asked_at: Now) -> Current {
-        let ends_at = asked_at.mono.plus(self.lives.saturating_sub(MARGIN));
+        let ends_at = asked_at.mono.plus(self.lives - MARGIN_MAX.min(self.lives / 10));
         // At three fifths: a day's outage of Entra then finds a token that lives on for at least 20 minutes.
         Current { bearer: self.bearer.clone(), renew_at: asked_at.mono.plus(self.lives * 3 / 5).min(ends_at), ends_at }
     }
@@ -283,6 +284,9 @@ fn issued(reply: &Reply) -> Result<Issued, Complaint> {
             };
             if text.access_token.is_empty() {
                 return Err(wrong("an empty token"));
+            }
+            if seconds == 0 {
+                return Err(wrong("a token that has ended already"));
             }
             // Nobody issues tokens for longer than a day or so; an absurd number must not overflow anything.
             let lives = Duration::from_secs(seconds.min(7 * 24 * 3600));
@@ -372,6 +376,20 @@ mod tests {
             Issued { bearer: Bearer::new("x".to_owned().into()), lives: Duration::from_secs(3600) }.current(now);
         assert_eq!(current.renew_at.since(now.mono), Duration::from_secs(2160));
         assert_eq!(current.ends_at.since(now.mono), Duration::from_secs(3540));
+    }
+
+    /// Trap 19: a short life is used as well, else each call would fetch a token of its own.
+    #[test]
+    fn a_token_of_any_lifetime_is_used_for_most_of_it() {
+        let now = Now::default();
+        for seconds in [1, 10, 60, 61, 300, 3600, 86_400] {
+            let lives = Duration::from_secs(seconds);
+            let current = Issued { bearer: Bearer::new("x".to_owned().into()), lives }.current(now);
+            let used = current.ends_at.since(now.mono);
+            assert!(used >= lives * 9 / 10 && used < lives, "{seconds}: {used:?}");
+            assert!(current.renew_at < current.ends_at, "{seconds}");
+        }
+        assert_eq!(failure(&reply(200, r#"{"access_token":"fake","expires_in":0}"#)), Failure::Unreachable);
     }
 
     #[test]

@@ -86,6 +86,26 @@ async fn tokens_are_fetched_once_and_replaced_once_when_refused() {
     assert_eq!(world.cloud().statistics().tokens_issued, 2);
 }
 
+/// Trap 19: a token that lives for a minute only serves more than one call.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_lived_token_is_not_fetched_for_each_call() {
+    let sim = start_sim(Fleet::demo()).await;
+    sim.cloud().set_token_lifetime(Duration::from_secs(60));
+    let world = World::of(
+        sim,
+        |intune| {
+            intune.polling_interval = Duration::ZERO;
+            intune.incremental_interval = Duration::ZERO;
+            intune.lookup = vec![Api::Graph];
+        },
+        |_| {},
+    );
+    for _ in 0..5 {
+        found(world.ask(device(LT_0042)).await);
+    }
+    assert_eq!(world.cloud().statistics().tokens_issued, 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_is_always_refused_is_misconfigured_and_not_asked_for_ever() {
     let world = World::quiet_graph().await;

@@ -138,7 +138,8 @@ impl Line {
     fn admit(&self, service: Service) -> Result<(), Complaint> {
         let mut breakers = self.breakers();
         let Some(breaker) = breakers.get_mut(service as usize) else { return Ok(()) };
-        breaker.admit(clock::now()).map_err(|(failure, _)| refused(service, failure))
+        let now = clock::now();
+        breaker.admit(now).map_err(|(failure, until)| refused(service, failure, until.since(now.mono)))
     }
 
     /// Refuses if a service is not asked now, without taking the place of the one call that may try.
@@ -146,7 +147,8 @@ impl Line {
     /// # Errors
     /// As [`Self::send`] would.
     pub(super) fn refuse_if_shut(&self, service: Service) -> Result<(), Complaint> {
-        self.shut(service, clock::now()).map_or(Ok(()), |(failure, _)| Err(refused(service, failure)))
+        let now = clock::now();
+        self.shut(service, now).map_or(Ok(()), |(failure, until)| Err(refused(service, failure, until.since(now.mono))))
     }
 
     async fn pay(&self, payment: Payment, call: &Call, service: &str) -> Result<(), Complaint> {
@@ -191,9 +193,10 @@ impl Line {
     }
 }
 
-/// The complaint of our own shut breaker.
-fn refused(service: Service, failure: Failure) -> Complaint {
-    Complaint::new(failure, format!("{} is not asked for a while after failures", service.name())).unasked()
+/// The complaint of our own shut breaker, with the time until a call may try again.
+fn refused(service: Service, failure: Failure, wait: Duration) -> Complaint {
+    let sentence = format!("{} is not asked for a while after failures", service.name());
+    Complaint { retry_after: Some(wait), ..Complaint::new(failure, sentence) }.unasked()
 }
 
 #[cfg(test)]
@@ -224,5 +227,19 @@ mod tests {
             assert_eq!(complaint.failure, Failure::Late);
         }
         assert_eq!(line.shut(Service::Graph, clock::now()), None);
+    }
+
+    #[tokio::test]
+    async fn a_shut_breaker_says_for_how_long_and_that_nobody_was_asked() {
+        let line = line();
+        let asked = Duration::from_secs(60);
+        let throttled = Complaint { retry_after: Some(asked), ..Complaint::new(Failure::Throttled, "429") };
+        line.note(Service::Graph, Err(&throttled));
+        let url = Url::parse("http://127.0.0.1:1/").expect("a URL");
+        let call = Call::get(url, None, "application/json", asked);
+        let complaint = line.send(Service::Graph, call, Payment::Paid).await.expect_err("it is shut");
+        let wait = complaint.retry_after.expect("it is known");
+        assert!(wait > asked * 9 / 10 && wait <= asked * 5 / 4, "{wait:?}");
+        assert_eq!((complaint.failure, complaint.asked), (Failure::Throttled, false));
     }
 }

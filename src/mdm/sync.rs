@@ -26,6 +26,7 @@ use crate::{
         record::{Compliance, Origin},
     },
     limits,
+    metrics::mdm::Service,
 };
 
 use super::{
@@ -46,8 +47,11 @@ const OVERLAP: Duration = Duration::from_secs(10 * 60);
 const RETRY: Duration = Duration::from_secs(10);
 const RETRY_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// How often one page, or one device of the Ethernet pass, is tried.
+/// How often one page, or one batch of the Ethernet pass, is tried.
 const TRIES: u32 = 5;
+
+/// How often either waits for our own breaker in vain: somebody else's call may be the one that may try.
+const REFUSALS: u32 = 20;
 
 /// The broad question about devices that are not compliant is answered with 503 more often than this.
 /// Source: Microsoft, "Integrate network access control with Intune".
@@ -215,17 +219,14 @@ impl Sync {
 
     /// One page, tried again after what passes.
     async fn fetch_page(&self, url: &Url) -> Result<super::intune::ListPage, Complaint> {
-        let mut tries = 0;
+        let mut patience = Patience::default();
         loop {
-            tries += 1;
             let complaint = match self.client.graph_page(&mut Errand::background(), url.clone()).await {
                 Ok(page) => return Ok(page),
                 Err(complaint) => complaint,
             };
-            if tries >= TRIES || complaint.failure == Failure::Misconfigured {
-                return Err(complaint);
-            }
-            tokio::time::sleep(pause_after(&complaint, tries)).await;
+            let Some(pause) = patience.after(&complaint) else { return Err(complaint) };
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -278,49 +279,50 @@ impl Sync {
 
     /// Asks in batches. Returns how many could not be asked.
     async fn ask_singles(&self, devices: Vec<IntuneId>) -> usize {
-        let (mut missed, mut again) = (0, Vec::new());
+        let mut missed = 0;
         for batch in devices.chunks(BATCH_PARTS_MAX) {
-            let mut left = batch.to_vec();
-            for tries in 1..=TRIES {
-                let pause = self.ask_batch(&mut left, &mut again).await;
-                std::mem::swap(&mut left, &mut again);
-                again.clear();
-                if left.is_empty() || tries == TRIES {
-                    break;
-                }
-                tokio::time::sleep(pause.unwrap_or(Duration::ZERO).max(RETRY / 10 * tries)).await;
+            let (mut left, mut patience) = (batch.to_vec(), Patience::default());
+            loop {
+                let Err(complaint) = self.ask_batch(&mut left).await else { break };
+                let Some(pause) = patience.after(&complaint) else { break };
+                tokio::time::sleep(pause).await;
             }
             missed += left.len();
         }
         missed
     }
 
-    /// Asks one batch; what failed is left in `again`. Returns how long the service wants to be left alone.
-    async fn ask_batch(&self, ids: &mut Vec<IntuneId>, again: &mut Vec<IntuneId>) -> Option<Duration> {
+    /// Asks one batch; who could not be asked stays in `ids`.
+    ///
+    /// # Errors
+    /// Why the batch, or what of it took the longest pause, failed.
+    async fn ask_batch(&self, ids: &mut Vec<IntuneId>) -> Result<(), Complaint> {
+        // Each part costs a token: none is taken for what will not be asked.
+        self.client.line().refuse_if_shut(Service::Graph)?;
         self.client.line().pay_for_background(ids.len()).await;
-        let mut pause = None;
-        match self.client.graph_batch(&mut Errand::prepaid(), ids).await {
-            Ok(parts) => {
-                for (id, part) in parts {
-                    match part {
-                        Ok(Single::Device(record)) => {
-                            self.client.intake().keep(*record, Told::Everything);
-                        }
-                        // The batch itself came from the right place.
-                        Ok(Single::Absent) => self.client.intake().forget(id),
-                        Err(complaint) => {
-                            pause = pause.max(complaint.retry_after);
-                            again.push(id);
-                        }
+        let parts = self.client.graph_batch(&mut Errand::prepaid(), ids).await?;
+        ids.clear();
+        let mut failed: Option<Complaint> = None;
+        for (id, part) in parts {
+            match part {
+                Ok(Single::Device(record)) => {
+                    self.client.intake().keep(*record, Told::Everything);
+                }
+                // The batch itself came from the right place.
+                Ok(Single::Absent) => self.client.intake().forget(id),
+                Err(complaint) => {
+                    ids.push(id);
+                    // One part that an admin must mend is no reason to give the others up.
+                    let outweighs = |other: &Complaint| {
+                        other.failure == Failure::Misconfigured || other.retry_after < complaint.retry_after
+                    };
+                    if failed.as_ref().is_none_or(outweighs) {
+                        failed = Some(complaint);
                     }
                 }
             }
-            Err(complaint) => {
-                pause = Some(pause_after(&complaint, 2));
-                again.append(ids);
-            }
         }
-        pause
+        failed.map_or(Ok(()), Err)
     }
 
     // --- without Graph --------------------------------------------------------------------------------------------------
@@ -404,6 +406,27 @@ fn backoff(failures: u32) -> Duration {
     spread(RETRY.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(RETRY_MAX))
 }
 
+/// How often one page or batch was tried, and whether it is worth trying again.
+#[derive(Debug, Default)]
+struct Patience {
+    tries: u32,
+    refusals: u32,
+}
+
+impl Patience {
+    /// How long to wait before the next try; none if this was the last. That our own breaker let nothing through is no try:
+    /// its pause is longer than what the service asked for, and a list must not be given up for that.
+    fn after(&mut self, complaint: &Complaint) -> Option<Duration> {
+        if complaint.failure == Failure::Misconfigured {
+            return None;
+        }
+        let count = if complaint.asked { &mut self.tries } else { &mut self.refusals };
+        *count += 1;
+        let more = self.tries < TRIES && self.refusals < REFUSALS;
+        more.then(|| pause_after(complaint, self.tries))
+    }
+}
+
 fn pause_after(complaint: &Complaint, tries: u32) -> Duration {
     let own = spread(Duration::from_millis(250).saturating_mul(1 << tries.min(8)));
     complaint.retry_after.map_or(own, |asked| asked.min(limits::RETRY_AFTER_MAX).max(Duration::from_millis(100)))
@@ -434,6 +457,26 @@ mod tests {
             let pause = spread_later(BROAD_INTERVAL);
             assert!(pause > BROAD_INTERVAL && pause < BROAD_INTERVAL * 12 / 10, "{pause:?}");
         }
+    }
+
+    /// Trap 12: what our own breaker refuses meanwhile does not use up the tries of a list that was throttled.
+    #[test]
+    fn a_throttled_list_waits_for_our_own_breaker_and_is_not_thrown_away() {
+        let second = Duration::from_secs(1);
+        let throttled = Complaint { retry_after: Some(60 * second), ..Complaint::new(Failure::Throttled, "429") };
+        let refused = Complaint { retry_after: Some(3 * second), ..throttled.clone() }.unasked();
+        let mut patience = Patience::default();
+        assert_eq!(patience.after(&throttled), Some(60 * second));
+        for _ in 0..10 {
+            assert_eq!(patience.after(&refused), Some(3 * second));
+        }
+        for _ in 2..TRIES {
+            assert!(patience.after(&throttled).is_some());
+        }
+        assert_eq!(patience.after(&throttled), None, "the service itself refused as often as that");
+        assert_eq!(Patience::default().after(&Complaint::new(Failure::Misconfigured, "403")), None);
+        let mut patience = Patience::default();
+        assert_eq!((0..100).take_while(|_| patience.after(&refused).is_some()).count(), 19, "not for ever");
     }
 
     #[test]

@@ -395,8 +395,8 @@ impl Directory {
     }
 
     /// Notes when all devices that are not compliant were last asked for: a reload must not ask sooner than allowed.
-    pub fn note_broadly_asked(&self, at: Mono) {
-        self.broadly_asked_at.store(at.as_nanos(), Relaxed);
+    pub fn note_broadly_asked(&self, at: Option<Mono>) {
+        self.broadly_asked_at.store(at.map_or(i64::MIN, Mono::as_nanos), Relaxed);
     }
 
     /// When all devices that are not compliant were last asked for; none since the process started.

@@ -335,6 +335,7 @@ impl Sync {
         }
         let interval = self.polling_interval.max(BROAD_INTERVAL);
         let directory = self.client.intake().directory();
+        let mut unasked = 0u32;
         loop {
             if let Some(asked_at) = self.broadly_asked_at() {
                 let due = asked_at.plus(spread_later(interval));
@@ -342,12 +343,26 @@ impl Sync {
             }
             let server = self.client.line().name();
             // Before the answer, whatever it is: the service counts the question, and a reload may come in between.
-            directory.note_broadly_asked(clock::now().mono);
+            let before = directory.broadly_asked_at();
+            directory.note_broadly_asked(Some(clock::now().mono));
             match self.fetch_noncompliant().await {
-                Ok(devices) => info!(server, devices, "the list of devices that are not compliant came in"),
-                Err(complaint) => self.complain("the list of devices that are not compliant", &complaint),
+                Ok(devices) => {
+                    self.failing.store(false, Relaxed);
+                    info!(server, devices, "the list of devices that are not compliant came in");
+                }
+                Err(complaint) => {
+                    self.complain("the list of devices that are not compliant", &complaint);
+                    if !complaint.asked {
+                        // Nobody counted it, as while there is no token: four hours would be lost for nothing.
+                        directory.note_broadly_asked(before);
+                        unasked = unasked.saturating_add(1);
+                        tokio::time::sleep(pause_after(&complaint, unasked)).await;
+                        continue;
+                    }
+                }
             }
-            directory.note_broadly_asked(clock::now().mono);
+            unasked = 0;
+            directory.note_broadly_asked(Some(clock::now().mono));
         }
     }
 
@@ -375,7 +390,9 @@ impl Sync {
                 return Err(Complaint::new(Failure::Unreachable, "the pages of the list go round in circles"));
             }
             let asked_at = clock::now().mono;
-            let listed = self.client.retrieval_noncompliant(&mut Errand::background(), &page).await?;
+            let listed = self.client.retrieval_noncompliant(&mut Errand::background(), &page).await;
+            // With its first page the question was asked.
+            let listed = listed.map_err(|complaint| Complaint { asked: complaint.asked || pages > 1, ..complaint })?;
             devices += listed.devices.len();
             for id in listed.devices {
                 let record = bare_record(id, Compliance::NonCompliant, asked_at, Origin::Sync);

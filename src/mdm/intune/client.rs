@@ -330,7 +330,7 @@ impl Client {
         page: &str,
     ) -> Result<NonCompliant, Complaint> {
         self.line.refuse_if_shut(Service::ComplianceRetrieval)?;
-        let base = self.discover(errand).await?;
+        let base = self.discover(errand).await.map_err(Complaint::unasked)?;
         let ask = Ask { list: true, ..Ask::retrieval(compliance::noncompliant_url(&base, page)) };
         let judged = compliance::judge_noncompliant(&self.send(errand, ask).await?);
         self.line.count(Service::ComplianceRetrieval, judged.as_ref().map(|_| ()));

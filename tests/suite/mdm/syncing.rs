@@ -160,6 +160,17 @@ async fn neither_a_reload_nor_a_restart_asks_for_the_broad_list_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broad_list_that_could_not_be_asked_is_asked_soon() {
+    for surface in [Surface::Token, Surface::Discovery] {
+        let sim = start_sim(Fleet::demo()).await;
+        sim.cloud().add_fault(Fault::status(Surfaces::of(surface), 503).times(1));
+        let world = World::of(sim, |intune| intune.lookup = vec![Api::ComplianceRetrieval], |_| {});
+        until("the list", || world.directory.len() == 1).await;
+        assert_eq!(world.cloud().statistics().of(Surface::ComplianceList).requests, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mass_flip_is_held_when_the_guard_is_on() {
     let guard = MassFlipGuard { share_percent: 20, window: Duration::from_secs(600), hold: Duration::from_secs(3600) };
     let world = World::of(

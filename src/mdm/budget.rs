@@ -6,7 +6,12 @@ use std::time::Duration;
 
 use crate::clock::{Mono, Now};
 
-/// A bucket that holds a quarter of a second's worth of requests.
+/// What Microsoft allows one app in one tenant, within any such time: 100 each second, but its bursts are not on top.
+/// Source: Microsoft Graph, throttling limits, Intune devices.
+const ALLOWED: u32 = 2_000;
+const ALLOWED_WITHIN: Duration = Duration::from_secs(20);
+
+/// A bucket that holds a quarter of a second's worth of requests, and never lets through more than Microsoft allows.
 ///
 /// Kept as the time at which it would be empty ("virtual scheduling"), so that a place can also be booked ahead: in any
 /// span of time there are at most `capacity + rate * span` requests, whatever the order of calls.
@@ -21,12 +26,11 @@ pub(super) struct Budget {
 impl Budget {
     /// A full bucket. `per_second`: at least 1; 0 counts as 1.
     pub(super) fn new(per_second: u32) -> Self {
-        let per_second = per_second.max(1);
-        Self {
-            interval: Duration::from_secs(1) / per_second,
-            capacity: (per_second / 4).max(1),
-            due: Mono::from_nanos(i64::MIN),
-        }
+        let per_second = per_second.clamp(1, ALLOWED / 20);
+        let capacity = (per_second / 4).max(1);
+        // A full bucket and what flows in after it must stay within the limit together; it is reached at 99 a second.
+        let slowest = ALLOWED_WITHIN / (ALLOWED - capacity) + Duration::from_nanos(1);
+        Self { interval: (Duration::from_secs(1) / per_second).max(slowest), capacity, due: Mono::from_nanos(i64::MIN) }
     }
 
     /// Takes one token, or says when there will be one.
@@ -128,6 +132,25 @@ mod tests {
             let at = budget.filled_at(start(), tokens);
             let then = start().advanced(at.since(start().mono));
             assert_eq!(budget.level(then), tokens);
+        }
+    }
+
+    #[test]
+    fn no_setting_sends_more_than_microsoft_allows() {
+        for per_second in [1, 40, 80, 98, 99, 100, 101, 200, u32::MAX] {
+            let (mut budget, mut sent) = (Budget::new(per_second), Vec::new());
+            // All that can be had: the full bucket, then each token as soon as it is there.
+            while sent.last().is_none_or(|at: &Mono| at.since(start().mono) < 2 * ALLOWED_WITHIN) {
+                sent.push(budget.book(start()));
+            }
+            let most = (0..sent.len())
+                .map(|from| sent[from..].iter().take_while(|at| at.since(sent[from]) <= ALLOWED_WITHIN).count())
+                .max();
+            let allowed = usize::try_from(ALLOWED.min(per_second.saturating_mul(21))).expect("small");
+            assert!(
+                most.is_some_and(|most| most <= allowed && most + 50 > allowed * 19 / 21),
+                "{per_second}: {most:?}"
+            );
         }
     }
 

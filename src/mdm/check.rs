@@ -67,7 +67,8 @@ impl Intune {
         } else if self.requests_per_second > Self::REQUESTS_PER_SECOND_ALLOWED {
             found.push(SettingsProblem::warning(
                 "requests-per-second",
-                "is over the 100 (2,000 in 20 s) that Microsoft allows one app in one tenant; lower it",
+                "is over the 100 (2,000 in 20 s) that Microsoft allows one app in one tenant, and no more is sent; write \
+                 100, or less where several servers share the app",
             ));
         }
         if let Some(proxy) = &self.proxy

@@ -197,7 +197,7 @@ impl Sync {
         let (mut rows, mut next, mut seen) = (0usize, Some(first), HashSet::new());
         while let Some(url) = next {
             // A page that links to an earlier one would never end.
-            if seen.len() >= limits::LIST_PAGES_MAX || !seen.insert(hash_of(&url)) {
+            if seen.len() >= limits::LIST_PAGES_MAX || !seen.insert(hash_of(url.as_str())) {
                 return Err(Complaint::new(Failure::Unreachable, "the pages of the list go round in circles"));
             }
             let page = self.fetch_page(&url).await?;
@@ -382,17 +382,16 @@ impl Sync {
     }
 
     async fn fetch_noncompliant(&self) -> Result<usize, Complaint> {
-        let (mut devices, mut next) = (0, Some("0".to_owned()));
-        let mut pages = 0;
+        let (mut devices, mut next, mut seen) = (0, Some("0".to_owned()), HashSet::new());
         while let Some(page) = next {
-            pages += 1;
-            if pages > limits::LIST_PAGES_MAX {
+            if seen.len() >= limits::LIST_PAGES_MAX || !seen.insert(hash_of(&page)) {
                 return Err(Complaint::new(Failure::Unreachable, "the pages of the list go round in circles"));
             }
             let asked_at = clock::now().mono;
             let listed = self.client.retrieval_noncompliant(&mut Errand::background(), &page).await;
             // With its first page the question was asked.
-            let listed = listed.map_err(|complaint| Complaint { asked: complaint.asked || pages > 1, ..complaint })?;
+            let listed =
+                listed.map_err(|complaint| Complaint { asked: complaint.asked || seen.len() > 1, ..complaint })?;
             devices += listed.devices.len();
             for id in listed.devices {
                 let record = bare_record(id, Compliance::NonCompliant, asked_at, Origin::Sync);
@@ -449,10 +448,10 @@ fn pause_after(complaint: &Complaint, tries: u32) -> Duration {
     complaint.retry_after.map_or(own, |asked| asked.min(limits::RETRY_AFTER_MAX).max(Duration::from_millis(100)))
 }
 
-fn hash_of(url: &Url) -> u64 {
+fn hash_of(page: &str) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
-    url.as_str().hash(&mut hasher);
+    page.hash(&mut hasher);
     hasher.finish()
 }
 

@@ -77,9 +77,15 @@ pub(super) fn mac_url(base: &Url, mac: MacAddress) -> Url {
 
 /// All devices that are not compliant; asked more often than every four hours it answers 503.
 pub(super) fn noncompliant_url(base: &Url, page: &str) -> Url {
-    let page: String = page.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
-    let query = format!("paging={page}&querycriteria=compliance&value=false&deviceidentifier=guid&filter=all");
-    address(base, &["cisco", "devices", ""], &query)
+    let mut url = address(base, &["cisco", "devices", ""], "");
+    // The page is a text of the service's, so it is encoded; the rest is our own.
+    url.query_pairs_mut()
+        .append_pair("paging", page)
+        .append_pair("querycriteria", "compliance")
+        .append_pair("value", "false")
+        .append_pair("deviceidentifier", "guid")
+        .append_pair("filter", "all");
+    url
 }
 
 fn address(base: &Url, segments: &[&str], query: &str) -> Url {
@@ -90,28 +96,21 @@ fn address(base: &Url, segments: &[&str], query: &str) -> Url {
 
 /// Judges the answer to a question by Intune id.
 pub(super) fn judge_device(reply: &Reply, id: IntuneId, asked: Asked) -> Result<Said, Complaint> {
-    let devices = match devices(reply)? {
-        Some(answer) => answer.devices,
-        None => return Ok(Said::Absent),
-    };
-    if devices.is_empty() {
-        return Ok(Said::NotRegistered);
-    }
-    let fitting: Vec<_> = devices.iter().filter(|device| device.id == Some(id)).collect();
+    let Some(answer) = devices(reply)? else { return Ok(Said::Absent) };
+    let fitting: Vec<_> = answer.devices.iter().filter(|device| device.id == Some(id)).collect();
     match fitting.as_slice() {
         [device] => {
             device.said(asked).ok_or_else(|| Complaint::garbage(RETRIEVAL, reply, "a device without its state"))
         }
+        [] if answer.devices.is_empty() => answer.whole(reply).map(|_| Said::NotRegistered),
         _ => Err(Complaint::garbage(RETRIEVAL, reply, "devices that were not asked for")),
     }
 }
 
 /// Judges the answer to a question by MAC address.
 pub(super) fn judge_mac(reply: &Reply, mac: MacAddress, asked: Asked) -> Result<Said, Complaint> {
-    let devices = match devices(reply)? {
-        Some(answer) => answer.devices,
-        None => return Ok(Said::Absent),
-    };
+    let Some(answer) = devices(reply)? else { return Ok(Said::Absent) };
+    let devices = answer.whole(reply)?;
     // An answer that names addresses must name this one. That it names them at all is not known.
     if devices.iter().any(|device| !device.macs.is_empty() && !device.macs.contains(&mac)) {
         return Err(Complaint::garbage(RETRIEVAL, reply, "devices that were not asked for"));
@@ -144,11 +143,15 @@ pub(super) fn judge_noncompliant(reply: &Reply) -> Result<NonCompliant, Complain
     }
     let answer = devices(reply)?.ok_or_else(|| Complaint::garbage(RETRIEVAL, reply, "no such service there"))?;
     let not_compliant = answer.devices.iter().filter(|device| device.compliant == Some(false));
-    Ok(NonCompliant {
-        devices: not_compliant.filter_map(|device| device.id).collect(),
-        next: answer.paging.filter(|paging| paging != "0"),
-    })
+    let next = answer.paging.clone();
+    if next.as_ref().is_some_and(|next| next.len() > PAGE_OCTETS_MAX) {
+        return Err(Complaint::garbage(RETRIEVAL, reply, "a page with an endless name"));
+    }
+    Ok(NonCompliant { devices: not_compliant.filter_map(|device| device.id).collect(), next })
 }
+
+/// The longest name of a page; those of Microsoft's other lists have some hundred octets.
+const PAGE_OCTETS_MAX: usize = 2_048;
 
 /// One device of an answer.
 #[derive(Clone, Debug, Default)]
@@ -193,7 +196,19 @@ pub(in super::super) fn bare(id: IntuneId, compliance: Compliance, answered_at: 
 #[derive(Debug, Default)]
 struct Answer {
     devices: Vec<Device>,
+    /// Where the next page begins; 0 and nothing at all mean that there is none.
     paging: Option<String>,
+}
+
+impl Answer {
+    /// The devices, if there are no more of them: what stands on a further page may say the opposite, and a question about
+    /// one device has one page.
+    fn whole(&self, reply: &Reply) -> Result<&[Device], Complaint> {
+        match self.paging {
+            None => Ok(&self.devices),
+            Some(_) => Err(Complaint::garbage(RETRIEVAL, reply, "one page of several to a question about one device")),
+        }
+    }
 }
 
 /// The devices of an answer; none for a 404.
@@ -214,7 +229,7 @@ fn devices(reply: &Reply) -> Result<Option<Answer>, Complaint> {
                 path.pop();
             }
             Event::Text(text) => match path.as_slice() {
-                ["ise_api", "paging_info"] => answer.paging = Some(text.clone()),
+                ["ise_api", "paging_info"] => answer.paging = Some(text.clone()).filter(|page| page.trim() != "0"),
                 ["ise_api", "devicelist", "device", below @ ..] => {
                     if let Some(device) = answer.devices.last_mut() {
                         note(device, below, text);
@@ -357,7 +372,8 @@ mod tests {
         assert_eq!(device_url(&base, id(ID)).as_str(), ending(&format!("guid&value={ID}")));
         assert_eq!(mac_url(&base, mac()).as_str(), ending("macaddress&value=A4C3F0112233"));
         assert_eq!(noncompliant_url(&base, "0").as_str(), ending("compliance&value=false&deviceidentifier=guid"));
-        assert!(noncompliant_url(&base, "2&value=true").as_str().contains("paging=2valuetrue&"));
+        let odd = noncompliant_url(&base, "2&value=true+/=");
+        assert!(odd.as_str().contains("/?paging=2%26value%3Dtrue%2B%2F%3D&querycriteria="), "{odd}");
     }
 
     /// Trap 10: capitals and namespaces differ between versions.
@@ -381,6 +397,26 @@ mod tests {
         }
         let missing = Reply { status: 404, ..Reply::default() };
         assert_eq!((by_id(&missing), by_mac(&missing)), (Ok(Said::Absent), Ok(Said::Absent)));
+    }
+
+    /// Trap 11: a page is no list; on the next one the device may stand, or another one with that address.
+    #[test]
+    fn an_answer_that_goes_on_is_neither_a_no_nor_the_only_device() {
+        let more = "<paging_info>2</paging_info>";
+        assert_eq!(
+            (by_id(&reply(more, "")), by_mac(&reply(more, ""))),
+            (Err(Failure::Unreachable), Err(Failure::Unreachable))
+        );
+        let one = device(ID, "true", "true", "");
+        assert_eq!(by_id(&reply(more, &one)), found(Compliance::Compliant), "its id names it");
+        assert_eq!(by_mac(&reply(more, &one)), Err(Failure::Unreachable));
+        for last in ["<paging_info>0</paging_info>", "<paging_info> 0 </paging_info>", "<paging_info/>", ""] {
+            assert_eq!(
+                (by_id(&reply(last, "")), by_mac(&reply(last, ""))),
+                (Ok(Said::NotRegistered), Ok(Said::NotRegistered))
+            );
+            assert_eq!(by_mac(&reply(last, &one)), found(Compliance::Compliant), "{last}");
+        }
     }
 
     #[test]

@@ -503,5 +503,10 @@ mod tests {
         }
         let asked = Complaint { retry_after: Some(Duration::from_secs(7)), ..Complaint::new(Failure::Throttled, "x") };
         assert_eq!(pause_after(&asked, 1), Duration::from_secs(7));
+        // A part of a batch may ask for years.
+        for failure in [Failure::Throttled, Failure::Unreachable] {
+            let absurd = Complaint { retry_after: Some(Duration::MAX), ..Complaint::new(failure, "x") };
+            assert_eq!(Patience::default().after(&absurd), Some(limits::RETRY_AFTER_MAX));
+        }
     }
 }

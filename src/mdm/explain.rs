@@ -135,10 +135,7 @@ impl EntraError {
             Some(7_000_215) => "wrong client secret: configure the secret's value, not its id",
             Some(7_000_222) => "the client secret has expired: create a new one, or better use a certificate",
             Some(70_002 | 7_000_218) => "no usable credential was sent: check credential in the [[mdm]] block",
-            Some(700_027) if self.error_description.contains("The key was not found") => {
-                "the certificate is not in the app registration: upload it under Certificates & secrets"
-            }
-            Some(700_027) => "the assertion's signature is wrong: private-key does not belong to certificate",
+            Some(700_027) => self.reason_of_700027(),
             Some(700_030) => "the certificate's subject is not authorised for this app",
             Some(50_012 | 50_013 | 500_133 | 700_024) => {
                 "the assertion is outside of its time: set this machine's clock"
@@ -158,11 +155,34 @@ impl EntraError {
             Some(65_001 | 650_056 | 650_057) => "consent is missing: grant admin consent under API permissions",
             Some(53_003) => "Conditional Access for workload identities blocks this app: exempt it",
             Some(90_055 | 50_196) => "the tenant is throttled: something asks for tokens in a loop",
+            Some(90_006 | 90_012 | 90_024 | 90_033 | 50_033 | 90_090) => {
+                "a fault of Entra's that passes: it is asked again; if it goes on, see Microsoft's service health"
+            }
+            Some(50_034) => {
+                "it looks for a user's account, which an app never has: check token-url, and that client-id is the app's"
+            }
             _ => "see Microsoft's page on this code",
         };
         match self.code() {
             Some(code) => format!("Entra refused the token: AADSTS{code}, {advice}"),
             None => format!("Entra refused the token: {}, {advice}", limited(&self.error)),
+        }
+    }
+
+    /// Entra's code for everything about an assertion's key tells its reason in the text only.
+    fn reason_of_700027(&self) -> &'static str {
+        let reason = self.error_description.to_ascii_lowercase();
+        if reason.contains("the key was not found") {
+            "the certificate is not in the app registration: upload it under Certificates & secrets"
+        } else if reason.contains("verify the signature failed") {
+            "the assertion's signature is wrong: private-key does not belong to certificate"
+        } else if reason.contains("expired") {
+            "the certificate has expired: upload a new one under Certificates & secrets, and name it in credential"
+        } else if reason.contains("not yet valid") || reason.contains("start date") {
+            "the certificate does not count yet: wait for its first day, or make one that counts now"
+        } else {
+            "Entra does not accept the assertion of this certificate: compare it with the app registration's, and see \
+             Microsoft's page on this code"
         }
     }
 
@@ -270,6 +290,37 @@ mod tests {
         );
         assert_eq!(error.code(), Some(700_027));
         assert!(error.sentence().contains("upload it"), "{}", error.sentence());
+    }
+
+    /// Trap 21: only one reason of several is about the private key.
+    #[test]
+    fn each_reason_of_a_refused_assertion_has_its_advice() {
+        let advice = |reason: &str| {
+            let text = format!(
+                r#"{{"error":"invalid_client","error_description":"AADSTS700027: Client assertion contains an invalid signature. [Reason - {reason}, Thumbprint of key used by client: 'AB'","error_codes":[700027]}}"#
+            );
+            entra(&text).sentence()
+        };
+        for (reason, expected) in [
+            ("The key was not found.", "upload it under Certificates & secrets"),
+            ("Key was found, but use of the key to verify the signature failed.", "private-key does not belong"),
+            ("The key used is expired.", "has expired: upload a new one"),
+            ("Something new.", "see Microsoft's page on this code"),
+        ] {
+            let sentence = advice(reason);
+            assert!(sentence.contains(expected), "{reason}: {sentence}");
+            assert_eq!(sentence.contains("private-key"), expected.contains("private-key"), "{reason}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn what_passes_and_what_is_about_users_is_told_as_such() {
+        for code in [90_006, 90_012, 90_024, 90_033, 50_033, 90_090] {
+            let error = EntraError { error_codes: vec![code], ..EntraError::default() };
+            assert!(error.sentence().contains("that passes"), "{}", error.sentence());
+        }
+        let user = EntraError { error_codes: vec![50_034], ..EntraError::default() };
+        assert!(user.sentence().contains("user's account"), "{}", user.sentence());
     }
 
     #[test]

@@ -29,8 +29,8 @@ use super::{
 };
 
 /// How far this machine's clock may be off before assertions and tokens are refused, in seconds.
-const CLOCK_OFFSET_WARNED: i64 = 60;
-const CLOCK_OFFSET_MAX: i64 = 300;
+const CLOCK_OFFSET_WARNED: u64 = 60;
+const CLOCK_OFFSET_MAX: u64 = 300;
 
 /// How long before its end a certificate is warned about.
 const EXPIRY_WARNED: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -123,8 +123,7 @@ async fn examine_intune(settings: &Settings, intune: &Intune, sample: Option<Key
     checks.extend(examine_credential(&intune.credential, clock::now().wall));
     let Ok(endpoints) = Endpoints::resolve(intune) else { return };
     checks.extend(examine_way(intune, &endpoints).await);
-    let metrics: Arc<ServerCells> = Arc::default();
-    let client = match live::client(settings, intune, &metrics) {
+    let client = match live::client(settings, intune, &Arc::<ServerCells>::default()) {
         Ok(client) => client,
         Err(why) => {
             checks.push(check("HTTPS", State::Bad, why));
@@ -133,7 +132,7 @@ async fn examine_intune(settings: &Settings, intune: &Intune, sample: Option<Key
     };
     let graph = examine_graph(&client, checks).await;
     let retrieval = client.uses(Api::ComplianceRetrieval) && examine_retrieval(&client, checks).await;
-    checks.push(examine_clock(metrics.clock_offset.value()));
+    checks.push(examine_clock(client.line().clock_offset_secs()));
     checks.push(summary(graph && client.uses(Api::Graph), retrieval));
     if let Some(key) = sample {
         checks.push(sample_check(&live::ask(&client, settings, key).await));
@@ -230,12 +229,17 @@ async fn examine_retrieval(client: &Arc<Client>, checks: &mut Vec<Check>) -> boo
     asked.is_ok()
 }
 
-fn examine_clock(offset_secs: i64) -> Check {
-    let finding =
-        format!("{} s {} Microsoft's", offset_secs.abs(), if offset_secs < 0 { "behind" } else { "ahead of" });
-    match offset_secs.abs() {
-        0..=CLOCK_OFFSET_WARNED => check("clock", State::Good, finding),
-        ..=CLOCK_OFFSET_MAX => check("clock", State::Warning, format!("{finding}; set it, with NTP")),
+fn examine_clock(offset_secs: Option<i64>) -> Check {
+    let Some(offset_secs) = offset_secs else {
+        return check("clock", State::Skipped, "nobody at Microsoft answered, so there is nothing to compare it with");
+    };
+    let far = offset_secs.unsigned_abs();
+    let finding = format!("{far} s {} Microsoft's", if offset_secs < 0 { "behind" } else { "ahead of" });
+    match far {
+        0..CLOCK_OFFSET_WARNED => check("clock", State::Good, finding),
+        CLOCK_OFFSET_WARNED..=CLOCK_OFFSET_MAX => {
+            check("clock", State::Warning, format!("{finding}; set it, with NTP"))
+        }
         _ => check("clock", State::Bad, format!("{finding}; assertions are refused: set it, with NTP")),
     }
 }

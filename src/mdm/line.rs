@@ -21,6 +21,7 @@ use super::{
     chance,
     desk::Desk,
     explain::Complaint,
+    skew::{Skew, Told},
     transport::{Broken, Call, Reply, Transport},
 };
 
@@ -34,6 +35,7 @@ pub(super) struct Line {
     transport: Transport,
     desk: Mutex<Desk>,
     breakers: Mutex<[Breaker; Service::ALL.len()]>,
+    skew: Mutex<Skew>,
     metrics: Arc<ServerCells>,
 }
 
@@ -50,7 +52,8 @@ pub(super) enum Payment {
 
 impl Line {
     pub(super) fn new(name: Arc<str>, transport: Transport, per_second: u32, metrics: Arc<ServerCells>) -> Self {
-        Self { name, transport, desk: Mutex::new(Desk::new(per_second)), breakers: Mutex::default(), metrics }
+        let desk = Mutex::new(Desk::new(per_second));
+        Self { name, transport, desk, breakers: Mutex::default(), skew: Mutex::default(), metrics }
     }
 
     /// The name of the server, for the log.
@@ -183,9 +186,26 @@ impl Line {
 
     /// Assertions and tokens have times in them: a wrong clock shows here first.
     fn compare_clocks(&self, reply: &Reply) {
-        let Some(theirs) = reply.date else { return };
-        let offset = clock::now().wall.as_secs().saturating_sub(theirs.as_secs());
-        self.metrics.clock_offset.set(offset);
+        let Some(offset_secs) = reply.offset_secs else { return };
+        self.metrics.clock_offset.set(offset_secs);
+        let told = self.skew().note(clock::now(), offset_secs);
+        match told {
+            Some(Told::Wrong(offset_secs)) => warn!(
+                server = %self.name, offset_secs,
+                "this machine's clock and Microsoft's differ; set it, with NTP: beyond some minutes tokens are refused"
+            ),
+            Some(Told::RightAgain) => info!(server = %self.name, "this machine's clock agrees with Microsoft's again"),
+            None => {}
+        }
+    }
+
+    /// Seconds that this machine's clock is ahead of Microsoft's; none as long as nobody answered.
+    pub(super) fn clock_offset_secs(&self) -> Option<i64> {
+        self.skew().offset_secs()
+    }
+
+    fn skew(&self) -> MutexGuard<'_, Skew> {
+        self.skew.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn breakers(&self) -> MutexGuard<'_, [Breaker; Service::ALL.len()]> {

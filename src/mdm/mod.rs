@@ -22,6 +22,7 @@ mod line;
 pub mod live;
 mod pace;
 pub mod settings;
+mod skew;
 mod sync;
 mod tend;
 mod token;

@@ -13,7 +13,10 @@ use reqwest::{
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use zeroize::Zeroizing;
 
-use crate::{clock::Wall, limits};
+use crate::{
+    clock::{self, Wall},
+    limits,
+};
 
 use super::{
     chance,
@@ -95,8 +98,8 @@ pub(super) struct Reply {
     /// Without parameters, in lower case.
     pub(super) content_type: String,
     pub(super) retry_after: Option<Duration>,
-    /// The other side's clock.
-    pub(super) date: Option<Wall>,
+    /// How far this machine's clock is ahead of the other side's, in seconds.
+    pub(super) offset_secs: Option<i64>,
     pub(super) body: Vec<u8>,
 }
 
@@ -146,13 +149,15 @@ impl Transport {
         let octets_max = call.octets_max;
         let request = self.request(call)?;
         let mut response = request.send().await.map_err(broken)?;
+        let date = response.headers().get(DATE).and_then(http_date);
         let mut reply = Reply {
             status: response.status().as_u16(),
             content_type: content_type(response.headers()),
-            date: response.headers().get(DATE).and_then(http_date),
+            retry_after: response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value, date)),
+            // Now, not when a long list is read to its end.
+            offset_secs: date.map(|date| clock::now().wall.as_secs().saturating_sub(date.as_secs())),
             ..Reply::default()
         };
-        reply.retry_after = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value, reply.date));
         let mut pace = Pace::every(1);
         while let Some(chunk) = response.chunk().await.map_err(broken)? {
             // Counted after decompression: a small answer must not unfold into a large one.

@@ -228,7 +228,7 @@ fn part_reply(part: &BatchPart) -> Reply {
         status: part.status,
         content_type: "application/json".to_owned(),
         retry_after: header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs),
-        date: None,
+        offset_secs: None,
         body: part.body.to_string().into_bytes(),
     }
 }

@@ -94,6 +94,16 @@ async fn a_proxy_that_is_not_there_is_told() {
     assert!(bad.iter().any(|line| line.contains("check proxy")), "{bad:#?}");
 }
 
+/// Trap 20: without any answer nothing is known about the clock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_nobody_could_be_compared_with_is_not_right() {
+    let sim = start_sim(Fleet::demo()).await;
+    sim.cloud().add_fault(Fault::new(Surfaces::ALL, FaultKind::Reset));
+    let checks = examined(&sim, |_| {}, None).await;
+    let clock = checks.iter().find(|check| check.subject == "clock").expect("it is looked at");
+    assert_eq!(clock.state, State::Skipped, "{clock}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_live_lookup_says_which_query_found_the_device() {
     let sim = start_sim(Fleet::demo()).await;

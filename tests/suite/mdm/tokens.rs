@@ -145,9 +145,7 @@ async fn each_audience_has_a_token_of_its_own() {
 #[tokio::test]
 async fn nothing_secret_reaches_the_log() {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
-    // For this thread only, on which everything here runs.
-    let _here = tracing::subscriber::set_default(subscriber);
+    let _here = log.listen(tracing::Level::TRACE);
     let world = World::quiet_graph().await;
     found(world.ask(device(LT_0042)).await);
     world.cloud().add_fault(Fault::new(Surfaces::GRAPH, FaultKind::NoPermission));
@@ -161,10 +159,34 @@ async fn nothing_secret_reaches_the_log() {
     assert!(!text.contains(SECRET) && !text.contains("client_secret="), "not even at the level of octets");
 }
 
+/// Trap 20: a clock that is off is told before assertions fail, once for many answers.
+#[tokio::test]
+async fn a_wrong_clock_reaches_the_log_once() {
+    let log = Log::default();
+    let _here = log.listen(tracing::Level::INFO);
+    let world = World::quiet_graph().await;
+    world.cloud().set_skew_secs(-120);
+    for _ in 0..3 {
+        found(world.ask(device(LT_0042)).await);
+    }
+    let told: Vec<String> = log.text().lines().filter(|line| line.contains("NTP")).map(str::to_owned).collect();
+    assert!(told.len() == 1 && told[0].contains("WARN") && told[0].contains("12"), "{told:#?}");
+    assert!((118..=122).contains(&world.metrics.clock_offset.value()));
+}
+
 #[derive(Clone, Default)]
 struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
 
 impl Log {
+    /// Writes down what is logged on this thread, on which everything of the test runs.
+    fn listen(&self, level: tracing::Level) -> tracing::subscriber::DefaultGuard {
+        // As long as there is a single listener, a line that another thread comes to first is switched off for all of them.
+        static SECOND: OnceLock<tracing::Dispatch> = OnceLock::new();
+        SECOND.get_or_init(|| tracing::Dispatch::new(tracing_subscriber::fmt().with_writer(std::io::sink).finish()));
+        let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(self.clone()).finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().expect("nobody panics with it")).into_owned()
     }

@@ -168,7 +168,11 @@ impl Tokens {
                     refused = refused.or(Some(complaint));
                 }
                 Err(complaint) => {
-                    let complaint = refused.unwrap_or(complaint);
+                    // That both are refused is told by the first; what passes is no refusal, and wants to be waited for.
+                    let complaint = match refused {
+                        Some(first) if complaint.failure == Failure::Misconfigured => first,
+                        _ => complaint,
+                    };
                     line.note(service, Err(&complaint));
                     return Err(complaint);
                 }

@@ -62,6 +62,26 @@ async fn the_second_certificate_is_tried_when_the_first_is_not_known_to_entra() 
     assert!(world.metrics.credential_expiry.value() > 0);
 }
 
+/// Trap 21: that Entra knows the first certificate no more is no reason to call it a mistake when it throttles the second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn throttling_of_the_second_certificate_is_not_told_as_a_mistake() {
+    let pairs = vec![new_application().pair, application().pair.clone()];
+    let throttle = |kind| Fault::new(Surfaces::of(Surface::Token), kind).after(1);
+    for (fault, expected) in [
+        (throttle(FaultKind::Throttle), Failure::Throttled),
+        (Fault { status: 503, ..throttle(FaultKind::Status) }, Failure::Unreachable),
+    ] {
+        let pairs = pairs.clone();
+        let (world, outcome) = asks_with(|sim| {
+            sim.cloud().add_fault(fault);
+            certificates(pairs, Assertion::Ps256)
+        })
+        .await;
+        assert_eq!(failure(&outcome), Some(expected));
+        assert_eq!(world.cloud().statistics().of(Surface::Token).requests, 2);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_credential_is_misconfigured() {
     let (_world, outcome) =

@@ -133,7 +133,7 @@ async fn examine_intune(settings: &Settings, intune: &Intune, sample: Option<Key
     let graph = examine_graph(&client, checks).await;
     let retrieval = client.uses(Api::ComplianceRetrieval) && examine_retrieval(&client, checks).await;
     checks.push(examine_clock(client.line().clock_offset_secs()));
-    checks.push(summary(graph && client.uses(Api::Graph), retrieval));
+    checks.push(summary((client.uses(Api::Graph), graph), (client.uses(Api::ComplianceRetrieval), retrieval)));
     if let Some(key) = sample {
         checks.push(sample_check(&live::ask(&client, settings, key).await));
     }
@@ -244,19 +244,29 @@ fn examine_clock(offset_secs: Option<i64>) -> Check {
     }
 }
 
-fn summary(graph: bool, retrieval: bool) -> Check {
+/// What can be told in the end. For each interface: whether it is asked at all, and whether it answered.
+fn summary((asks_graph, graph): (bool, bool), (asks_retrieval, retrieval): (bool, bool)) -> Check {
     let (state, finding) = match (graph, retrieval) {
         (true, true) => (State::Good, "devices are found by Intune id, Entra id and any MAC address, with every fact"),
+        (true, false) if !asks_retrieval => (
+            State::Good,
+            "devices are found by Intune id, Entra id, and those MAC addresses that Graph lists; docks and further \
+             adapters are not, because lookup leaves compliance retrieval out",
+        ),
         (true, false) => (
             State::Warning,
-            "devices are found by Intune id, Entra id, and those MAC addresses that Graph lists; docks \
-                              and further adapters are not: grant what compliance retrieval needs, or leave it out of \
-                              lookup",
+            "devices are found by Intune id, Entra id, and those MAC addresses that Graph lists; docks and further \
+             adapters are not: grant what compliance retrieval needs, or leave it out of lookup",
+        ),
+        (false, true) if !asks_graph => (
+            State::Good,
+            "devices are found by Intune id and MAC address; only registered and compliant are told, because lookup \
+             leaves Graph out",
         ),
         (false, true) => (
             State::Warning,
-            "devices are found by Intune id and MAC address; only registered and compliant are told: \
-                              grant DeviceManagementManagedDevices.Read.All for the other facts",
+            "devices are found by Intune id and MAC address; only registered and compliant are told: grant \
+             DeviceManagementManagedDevices.Read.All for the other facts",
         ),
         (false, false) => (State::Bad, "no device can be found; mend the first thing above that failed"),
     };

@@ -35,6 +35,19 @@ async fn where_all_is_well_every_line_is_green() {
     assert!(way.finding.contains("its certificate is from"), "{}", way.finding);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interface_that_is_left_out_is_no_warning() {
+    for (api, left_out) in
+        [(Api::Graph, "lookup leaves compliance retrieval out"), (Api::ComplianceRetrieval, "lookup leaves Graph out")]
+    {
+        let sim = start_sim(Fleet::demo()).await;
+        let checks = examined(&sim, |intune| intune.lookup = vec![api], None).await;
+        let last = checks.last().expect("there are lines");
+        assert!(last.state == State::Good && last.finding.contains(left_out), "{last}");
+        assert!(!last.finding.contains("grant"), "{last}");
+    }
+}
+
 /// Trap 7: a token is issued without any permission; only a call shows which one is missing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_missing_permission_is_named() {

@@ -103,22 +103,29 @@ pub(super) async fn ask(client: &Arc<Client>, settings: &Settings, key: Key) -> 
     }
 }
 
-/// Wi-Fi addresses only: lists never tell the others.
+/// Wi-Fi addresses only: lists never tell the others. Read to the end: a second device with the address may come last, and
+/// is judged as the server would.
 async fn search_list(client: &Arc<Client>, mac: MacAddress, terms: Terms) -> Option<Looked> {
     if !client.uses(Api::Graph) {
         return None;
     }
-    let mut next = Some(client.list_url());
+    let (mut next, mut is_found) = (Some(client.list_url()), false);
     for _ in 0..PAGES_SEARCHED_MAX {
-        let page = match client.graph_page(&mut Errand::background(), next?).await {
+        let Some(url) = next else { break };
+        let page = match client.graph_page(&mut Errand::background(), url).await {
             Ok(page) => page,
             Err(complaint) => return Some(Looked::failed(complaint)),
         };
-        if let Some(record) = page.records.into_iter().find(|record| record.wifi_mac == Some(mac)) {
+        for record in page.records.into_iter().filter(|record| record.wifi_mac == Some(mac)) {
+            is_found = true;
             client.intake().keep(record, Told::AllButEthernet);
-            return Some(client.look_up(Key::Mac(mac), Some(Medium::Wireless), terms).await);
         }
         next = page.next;
     }
-    None
+    if !is_found {
+        return None;
+    }
+    // The list may have taken longer than a lookup may.
+    let deadline = terms.deadline.max(clock::now().mono.plus(client.lookup_timeout()));
+    Some(client.look_up(Key::Mac(mac), Some(Medium::Wireless), Terms { deadline, ..terms }).await)
 }

@@ -173,6 +173,11 @@ impl Client {
         &self.intake
     }
 
+    /// How long one lookup may take in all.
+    pub(in super::super) const fn lookup_timeout(&self) -> Duration {
+        self.lookup_timeout
+    }
+
     /// Whether an API is asked at all.
     pub(in super::super) fn uses(&self, api: Api) -> bool {
         self.lookup.contains(&api)

@@ -140,3 +140,29 @@ async fn without_compliance_retrieval_a_live_lookup_searches_the_list() {
     let answer = live::look_up(&settings, mac(WIFI)).await.expect("the settings are right");
     assert_eq!(found(answer.outcome).intune_id, intune_id(LT_0042));
 }
+
+/// Trap 15: the server would not choose between them either.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_lookup_tells_two_devices_with_one_mac_as_ambiguous() {
+    let sim = start_sim(Fleet::demo()).await;
+    let twin = |id: &str, serial: Option<&str>, ago_secs: u64| {
+        let mut twin = sim.cloud().device(intune_id(LT_0042)).expect("it is in the fleet");
+        twin.intune_id = intune_id(id);
+        twin.last_check_in = Some(radmit::device::file::CheckIn::Ago(Duration::from_secs(ago_secs)));
+        if let Some(serial) = serial {
+            twin.details.serial = Some(serial.into());
+        }
+        sim.cloud().add_device(twin);
+    };
+    let asked = || async {
+        let intune = Intune { lookup: vec![Api::Graph], ..intune_of(&sim) };
+        let settings = Settings::new("corp", Kind::Intune(Box::new(intune)));
+        live::look_up(&settings, mac(WIFI)).await.expect("the settings are right").outcome
+    };
+    // One machine that was enrolled again: the newest row.
+    twin(NOBODY, None, 1);
+    assert_eq!(found(asked().await).intune_id, intune_id(NOBODY));
+    // Another machine.
+    twin("5b1f0c52-7d1e-4a39-9a3b-2f6f0a9daaaa", Some("SN-of-another"), 1);
+    assert!(matches!(asked().await, Outcome::Ambiguous));
+}

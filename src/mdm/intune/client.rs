@@ -406,13 +406,7 @@ impl Client {
         }
         let ask = Ask { service: Service::Discovery, ..Ask::graph(discovery::url(&self.endpoints.graph)) };
         let reply = self.send(errand, ask).await?;
-        let judged = discovery::judge(&reply, &self.endpoints).and_then(|found| {
-            found.ok_or_else(|| {
-                let sentence = "this tenant lists no compliance retrieval service; check the Intune licence and cloud, or \
-                                write lookup = [\"graph\"]";
-                Complaint::new(Failure::Misconfigured, sentence)
-            })
-        });
+        let judged = discovery::judge(&reply, &self.endpoints);
         self.line.note(Service::Discovery, judged.as_ref().map(|_| ()));
         let base = judged?;
         *lock(&self.retrieval) = Some(Retrieval { base: base.clone(), found_at: clock::now().mono, answered_at: None });

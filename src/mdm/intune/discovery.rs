@@ -4,6 +4,9 @@
 
 use reqwest::Url;
 use serde::Deserialize;
+use serde_json::Value;
+
+use crate::device::question::Failure;
 
 use super::{
     super::{
@@ -27,17 +30,9 @@ const SERVICE: &str = "ComplianceRetrievalService";
 const INTUNE_APP: &str = "appId=0000000a-0000-0000-c000-000000000000";
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Listed {
-    #[serde(alias = "serviceName", default)]
-    provider_name: Option<String>,
-    #[serde(default)]
-    uri: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct List {
-    value: Vec<Listed>,
+    /// Read one by one: an entry that is odd hides no other.
+    value: Vec<Value>,
     /// Some answers with status 200 are errors.
     #[serde(default)]
     error: Option<GraphError>,
@@ -48,21 +43,16 @@ pub(super) fn url(graph: &Url) -> Url {
     below(graph, &["v1.0", "servicePrincipals", INTUNE_APP, "endpoints"])
 }
 
-/// Judges the reply: where the service is, none if the tenant has none.
+/// Judges the reply: where the service is.
 /// Source: Microsoft Graph, servicePrincipal endpoints; names are compared without case, as Microsoft's own client does.
-pub(super) fn judge(reply: &Reply, endpoints: &Endpoints) -> Result<Option<Url>, Complaint> {
+pub(super) fn judge(reply: &Reply, endpoints: &Endpoints) -> Result<Url, Complaint> {
     match (reply.status, envelope(reply)) {
         (200, _) => {
             let list: List = json(reply)?;
             if list.error.is_some() {
                 return Err(Complaint::garbage(DISCOVERY, reply, "an error in place of a list"));
             }
-            let named = list.value.iter().filter(|listed| {
-                listed.provider_name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(SERVICE))
-            });
-            // Some of what is listed is no address at all, and the token is shown to the chosen cloud's hosts only.
-            let mut found = named.filter_map(|listed| Url::parse(listed.uri.as_deref()?).ok());
-            Ok(found.find(|url| endpoints.may_be_service(url)))
+            choose(&list.value, endpoints)
         }
         (401, _) => Err(explain::unauthorised(DISCOVERY)),
         (403, Some(_)) => Err(explain::forbidden(DISCOVERY, PERMISSION)),
@@ -70,17 +60,48 @@ pub(super) fn judge(reply: &Reply, endpoints: &Endpoints) -> Result<Option<Url>,
     }
 }
 
+/// The first address of the service that the token may be shown to: of the chosen cloud only.
+fn choose(listed: &[Value], endpoints: &Endpoints) -> Result<Url, Complaint> {
+    let is_named = |entry: &&Value| {
+        let names = ["providerName", "serviceName"].map(|field| entry.get(field).and_then(Value::as_str));
+        names.into_iter().flatten().any(|name| name.eq_ignore_ascii_case(SERVICE))
+    };
+    // Some of what is listed is no address at all.
+    let address = |entry: &Value| Url::parse(entry.get("uri")?.as_str()?).ok();
+    let mut stranger = None;
+    for url in listed.iter().filter(is_named).filter_map(address) {
+        if endpoints.may_be_service(&url) {
+            return Ok(url);
+        }
+        stranger = stranger.or(Some(url));
+    }
+    let sentence = match stranger.as_ref().and_then(Url::host_str) {
+        Some(host) => format!(
+            "compliance retrieval is on {}, which is no host of this cloud, so no token is shown to it; check cloud and \
+             graph-url",
+            explain::limited(host)
+        ),
+        None => "this tenant lists no compliance retrieval service; check the Intune licence and cloud, or write \
+                 lookup = [\"graph\"]"
+            .to_owned(),
+    };
+    Err(Complaint::new(Failure::Misconfigured, sentence))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        device::question::Failure,
-        mdm::settings::{Credential, Intune, SecretText},
-    };
+    use crate::mdm::settings::{Credential, Intune, SecretText};
 
     fn endpoints() -> Endpoints {
         let secret = Credential::Secret(SecretText::fixed("x".to_owned().into()));
         Endpoints::resolve(&Intune::new("t", "aaaa1111-bb22-cc33-dd44-eeee5555ffff", secret)).expect("they are right")
+    }
+
+    fn judged(value: &Value) -> Result<String, Complaint> {
+        let body = serde_json::json!({ "@odata.context": "x", "value": value }).to_string().into_bytes();
+        let reply = Reply { status: 200, content_type: "application/json".into(), body, ..Reply::default() };
+        judge(&reply, &endpoints()).map(String::from)
     }
 
     fn found(entries: &[(&str, &str)]) -> Option<String> {
@@ -88,9 +109,7 @@ mod tests {
             .iter()
             .map(|(name, uri)| serde_json::json!({ "id": "x", "deletedDateTime": null, "providerName": name, "uri": uri }))
             .collect();
-        let body = serde_json::json!({ "@odata.context": "x", "value": value }).to_string().into_bytes();
-        let reply = Reply { status: 200, content_type: "application/json".into(), body, ..Reply::default() };
-        judge(&reply, &endpoints()).expect("the reply is right").map(String::from)
+        judged(&value.into()).ok()
     }
 
     /// Trap 5: decoys, texts that are no addresses, other spellings, other hosts.
@@ -115,7 +134,34 @@ mod tests {
             r#"{"value":[{"serviceName":"ComplianceRetrievalService","uri":"https://fef.x.manage.microsoft.com/y"}]}"#;
         let reply =
             Reply { status: 200, content_type: "application/json".into(), body: body.into(), ..Reply::default() };
-        assert!(judge(&reply, &endpoints()).expect("it is right").is_some());
+        assert!(judge(&reply, &endpoints()).is_ok());
+    }
+
+    /// Trap 5: an entry that is odd in another way than those that are known hides no other.
+    #[test]
+    fn odd_entries_are_skipped() {
+        let uri = "https://fef.x.manage.microsoft.com/y";
+        let both = serde_json::json!({ "providerName": "x", "serviceName": "ComplianceRetrievalService", "uri": uri });
+        let odd = serde_json::json!([
+            { "providerName": "ComplianceRetrievalService", "uri": { "href": uri } },
+            { "providerName": "ComplianceRetrievalService", "uri": null },
+            { "providerName": ["ComplianceRetrievalService"], "uri": uri },
+            { "providerName": 7, "uri": 7 }, "text", null, [], both,
+        ]);
+        assert_eq!(judged(&odd).expect("the last is right"), uri);
+    }
+
+    #[test]
+    fn a_service_on_a_foreign_host_is_told_with_its_host() {
+        let entry = |host: &str| {
+            let uri = format!("https://{host}/ComplianceRetrievalService");
+            serde_json::json!([{ "providerName": "ComplianceRetrievalService", "uri": uri }])
+        };
+        let complaint = judged(&entry("fef.x.manage.microsoft.us")).expect_err("it is another cloud's");
+        assert_eq!(complaint.failure, Failure::Misconfigured);
+        assert!(complaint.sentence.contains("is on fef.x.manage.microsoft.us, which is no host of this cloud"));
+        let complaint = judged(&serde_json::json!([])).expect_err("there is none");
+        assert!(complaint.sentence.contains("lists no compliance retrieval service"), "{}", complaint.sentence);
     }
 
     #[test]

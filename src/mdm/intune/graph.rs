@@ -209,9 +209,10 @@ pub(super) fn judge_batch(reply: &Reply, ids: &[IntuneId], asked: Asked) -> Resu
         return Err(refusal(reply));
     }
     let batch: Batch = json(reply)?;
+    let parts: Vec<BatchPart<'_>> = batch.responses.iter().filter_map(BatchPart::read).collect();
     let judge = |(at, id): (usize, &IntuneId)| {
         let name = at.to_string();
-        let part = batch.responses.iter().find(|part| part.id == name);
+        let part = parts.iter().find(|part| part.id == name);
         let judged = match part {
             Some(part) => judge_single(&part_reply(part), *id, asked),
             None => Err(Complaint::garbage(GRAPH, reply, "a part of the batch is missing")),
@@ -221,15 +222,13 @@ pub(super) fn judge_batch(reply: &Reply, ids: &[IntuneId], asked: Asked) -> Resu
     Ok(ids.iter().enumerate().map(judge).collect())
 }
 
-fn part_reply(part: &BatchPart) -> Reply {
-    let header =
-        |name: &str| part.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+fn part_reply(part: &BatchPart<'_>) -> Reply {
     Reply {
-        status: part.status,
+        status: part.status(),
         content_type: "application/json".to_owned(),
-        retry_after: header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs),
+        retry_after: part.header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs),
         offset_secs: None,
-        body: part.body.to_string().into_bytes(),
+        body: part.body(),
     }
 }
 
@@ -449,5 +448,25 @@ mod tests {
         assert!(judged[2].1.is_err(), "it is missing");
         let sent: serde_json::Value = serde_json::from_slice(&batch_body(&ids)).expect("JSON");
         assert_eq!(sent["requests"][1]["id"], "1");
+    }
+
+    /// Trap 24: a part that is odd spoils only itself.
+    #[test]
+    fn an_odd_part_of_a_batch_spoils_no_other() {
+        let ids = [ID, OTHER, ENTRA].map(|text| IntuneId(guid(text)));
+        for (odd, is_device) in [
+            (format!(r#"{{"id":"1","status":200,"headers":null,"body":{}}}"#, row(OTHER, ENTRA)), true),
+            (format!(r#"{{"id":1,"status":200,"headers":{{"x":[7]}},"body":{}}}"#, row(OTHER, ENTRA)), true),
+            (r#"{"id":"1","status":200}"#.to_owned(), false),
+            (r#"{"id":"1","status":"200","headers":7,"body":7}"#.to_owned(), false),
+            (r#"{"id":null}"#.to_owned(), false),
+            ("null".to_owned(), false),
+        ] {
+            let good = |at: usize, id| format!(r#"{{"id":"{at}","status":200,"body":{}}}"#, row(id, OTHER));
+            let body = format!(r#"{{"responses":[{},{odd},{}]}}"#, good(2, ENTRA), good(0, ID));
+            let judged = judge_batch(&reply(200, body), &ids, asked()).expect("the batch is right");
+            let devices: Vec<bool> = judged.iter().map(|(_, part)| matches!(part, Ok(Single::Device(_)))).collect();
+            assert_eq!(devices, [true, is_device, true], "{odd}");
+        }
     }
 }

@@ -161,21 +161,50 @@ impl<'de> Visitor<'de> for RowsVisitor {
     }
 }
 
-/// The reply to a batch.
+/// The reply to a batch. Each part is read by itself: one that is odd spoils no other.
 #[derive(Debug, Deserialize)]
 pub(super) struct Batch {
-    pub(super) responses: Vec<BatchPart>,
+    pub(super) responses: Vec<serde_json::Value>,
 }
 
 /// One reply in a batch. The order is not that of the requests.
-#[derive(Debug, Deserialize)]
-pub(super) struct BatchPart {
-    pub(super) id: String,
-    pub(super) status: u16,
-    #[serde(default)]
-    pub(super) headers: std::collections::HashMap<String, String>,
-    #[serde(default)]
-    pub(super) body: serde_json::Value,
+#[derive(Debug)]
+pub(super) struct BatchPart<'a> {
+    /// The place of the request; a number counts as its text.
+    pub(super) id: Cow<'a, str>,
+    part: &'a serde_json::Value,
+}
+
+impl<'a> BatchPart<'a> {
+    /// Reads a part; none if nothing tells to which request it belongs.
+    pub(super) fn read(part: &'a serde_json::Value) -> Option<Self> {
+        let id = match part.get("id")? {
+            serde_json::Value::String(text) => Cow::Borrowed(text.as_str()),
+            serde_json::Value::Number(number) => Cow::Owned(number.to_string()),
+            _ => return None,
+        };
+        Some(Self { id, part })
+    }
+
+    /// The status; 0 if there is none.
+    pub(super) fn status(&self) -> u16 {
+        self.part
+            .get("status")
+            .and_then(serde_json::Value::as_u64)
+            .and_then(|status| status.try_into().ok())
+            .unwrap_or(0)
+    }
+
+    /// A header by its name, whatever its case is.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let headers = self.part.get("headers")?.as_object()?;
+        headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?.1.as_str()
+    }
+
+    /// The body as text.
+    pub(super) fn body(&self) -> Vec<u8> {
+        self.part.get("body").map(serde_json::Value::to_string).unwrap_or_default().into_bytes()
+    }
 }
 
 /// An error in place of an answer.

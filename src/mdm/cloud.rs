@@ -75,6 +75,11 @@ impl Endpoints {
             None => checked("tenant-id", &format!("{}/{}/oauth2/v2.0/token", parts.login, intune.tenant_id))?,
         };
         let graph = checked("graph-url", intune.graph_url.as_deref().unwrap_or(parts.graph))?;
+        let last = graph.path().trim_end_matches('/').rsplit('/').next().unwrap_or("");
+        if ["v1.0", "beta"].iter().any(|version| last.eq_ignore_ascii_case(version)) {
+            let message = format!("ends in /{last}, but the version is added to each call; leave it out");
+            return Err(SettingsProblem::error("graph-url", message));
+        }
         let graph_scope = match (&intune.graph_scope, &intune.graph_url) {
             (Some(scope), _) => scope.clone(),
             // Tokens of Microsoft name Microsoft's host, also behind an address of our own.
@@ -184,6 +189,23 @@ mod tests {
     fn the_retired_directory_graph_is_refused_with_its_successor() {
         let problem = checked("graph-url", "https://graph.windows.net/contoso").expect_err("it is retired");
         assert_eq!(problem.message, "retired, use https://graph.microsoft.com");
+    }
+
+    #[test]
+    fn a_version_in_the_address_of_graph_is_refused() {
+        let resolved = |url: &str| Endpoints::resolve(&Intune { graph_url: Some(url.to_owned()), ..intune() });
+        for bad in ["https://graph.microsoft.com/v1.0", "https://graph.microsoft.com/V1.0/", "https://p.example/x/beta"]
+        {
+            let problem = resolved(bad).expect_err("it names a version");
+            assert!(
+                problem.key == "graph-url" && problem.message.contains("leave it out"),
+                "{bad}: {}",
+                problem.message
+            );
+        }
+        for good in ["https://graph.microsoft.com/", "https://p.example/graph/", "https://p.example/v1.0/graph"] {
+            assert!(resolved(good).is_ok(), "{good}");
+        }
     }
 
     #[test]

@@ -191,22 +191,22 @@ fn inventory(table: &Table<'_>, files: &SharedFiles, problems: &mut Problems) ->
 
 fn intune(table: &Table<'_>, main: &str, files: &SharedFiles, problems: &mut Problems) -> Intune {
     let text = |key, problems: &mut Problems| table.text(key, problems).map(str::to_owned);
-    let required = |key, advice, problems: &mut Problems| {
-        if table.ask(key).is_none() {
+    let stated = table.ask("credential");
+    let credential = stated.as_ref().and_then(|value| credential(value, files, problems));
+    // Azure knows the tenant of its machine, and which identity it has.
+    let is_managed = matches!(credential, Some(Credential::ManagedIdentity { .. }));
+    let named = |key, advice, problems: &mut Problems| {
+        if table.ask(key).is_none() && !is_managed {
             table.missing(key, advice, problems);
         }
         table.text(key, problems).unwrap_or_default().to_owned()
     };
-    let tenant_id = required("tenant-id", "copy \"Directory (tenant) ID\" from the app registration", problems);
-    let client_id = required("client-id", "copy \"Application (client) ID\" from the app registration", problems);
-    let credential = match table.ask("credential") {
-        Some(value) => credential(&value, files, problems),
-        None => {
-            let advice = "write credential = { certificate = \"…\", private-key = \"…\" }";
-            table.missing("credential", advice, problems);
-            None
-        }
-    };
+    let tenant_id = named("tenant-id", "copy \"Directory (tenant) ID\" from the app registration", problems);
+    let client_id = named("client-id", "copy \"Application (client) ID\" from the app registration", problems);
+    if stated.is_none() {
+        table.missing("credential", "write credential = { certificate = \"…\", private-key = \"…\" }", problems);
+    }
+    let credential = credential.map(|credential| of_several_identities(credential, &client_id));
     let clouds = Cloud::ALL.map(|cloud| (cloud.name(), cloud));
     let apis = Api::ALL.map(|api| (api.name(), api));
     let cloud = table.ask("cloud").and_then(|value| value::choice(&value, &clouds, problems));
@@ -228,6 +228,16 @@ fn intune(table: &Table<'_>, main: &str, files: &SharedFiles, problems: &mut Pro
     intune.incremental_interval = intervals[1].unwrap_or(intune.incremental_interval);
     intune.requests_per_second = rate.and_then(|rate| u32::try_from(rate).ok()).unwrap_or(intune.requests_per_second);
     intune
+}
+
+/// A machine with several identities is told which one by the credential's own `client-id`, or the server's.
+fn of_several_identities(credential: Credential, named: &str) -> Credential {
+    match credential {
+        Credential::ManagedIdentity { url, client_id: None } if !named.is_empty() => {
+            Credential::ManagedIdentity { url, client_id: Some(named.to_owned()) }
+        }
+        other => other,
+    }
 }
 
 /// Roots beside the system's: what is named must be there, the default folder may be absent.

@@ -124,8 +124,18 @@ pub const KEYS: [Key; 73] = [
         "",
         "`{ share = \"20%\", window = \"10m\", hold = \"1h\" }`: old answers are held (`mdm.source = \"held\"`) when so many of the known devices, at least 20, turn non-compliant at once. It also delays a deliberate change of a compliance policy, by `hold` or until HUP.",
     ),
-    key(INTUNE, "tenant-id", "", "Directory (tenant) ID of the app registration, or a domain of the tenant."),
-    key(INTUNE, "client-id", "", "Application (client) ID of the app registration."),
+    key(
+        INTUNE,
+        "tenant-id",
+        "",
+        "Directory (tenant) ID of the app registration, or a domain of the tenant. Not needed with a managed identity.",
+    ),
+    key(
+        INTUNE,
+        "client-id",
+        "",
+        "Application (client) ID of the app registration; with a managed identity only where the machine has several: whose.",
+    ),
     key(
         INTUNE,
         "credential",

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     eap::tls::context::{TlsMax, TlsOptions},
     engine::client::{MabPassword, MacFrom, MessageAuthenticatorMode, Network},
-    mdm::settings::Kind,
+    mdm::settings::{Credential, Kind},
     policy::facts::DeviceIdSource,
     problem::Problems,
 };
@@ -562,6 +562,23 @@ mass-flip-guard = {{ share = "a fifth", window = "10m" }}
     radmit.toml:42:19: [mdm.mass-flip-guard] has no "hold"; write { share = "20%", window = "10m", hold = "1h" }
     radmit.toml:42:29: "a fifth" is no share; write a percentage such as "20%"
     "#);
+}
+
+#[test]
+fn a_managed_identity_needs_neither_tenant_nor_app() {
+    let server = |rest: &str| {
+        let text = format!("{CLIENT}\n[[mdm]]\nname = \"azure\"\nkind = \"intune\"\n{rest}");
+        assert_eq!(said(&text), "", "{rest}");
+        let Kind::Intune(intune) = read(&text).mdm[0].settings.kind.clone() else { panic!("{text}") };
+        let Credential::ManagedIdentity { client_id, .. } = intune.credential else { panic!("{text}") };
+        client_id
+    };
+    const ID: &str = "aaaa1111-bb22-cc33-dd44-eeee5555ffff";
+    assert_eq!(server("credential = { managed-identity = true }"), None);
+    let one = format!("client-id = \"{ID}\"\ncredential = {{ managed-identity = true }}");
+    assert_eq!(server(&one).as_deref(), Some(ID), "of several identities");
+    let inner = format!("credential = {{ managed-identity = {{ client-id = \"{ID}\" }} }}");
+    assert_eq!(server(&inner).as_deref(), Some(ID));
 }
 
 #[test]

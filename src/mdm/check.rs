@@ -40,15 +40,7 @@ impl Settings {
 
 impl Intune {
     fn collect_problems(&self, found: &mut Vec<SettingsProblem>) {
-        if !cloud::is_plain_name(&self.tenant_id) || self.tenant_id.eq_ignore_ascii_case("common") {
-            found.push(SettingsProblem::error("tenant-id", "is not a tenant; write its id or one of its domains"));
-        }
-        if Guid::parse(self.client_id.as_bytes()).is_none() {
-            found.push(SettingsProblem::error(
-                "client-id",
-                "is not a GUID; copy \"Application (client) ID\" from the app registration",
-            ));
-        }
+        self.check_ids(found);
         match Endpoints::resolve(self) {
             Err(problem) => found.push(problem),
             Ok(endpoints) => {
@@ -90,6 +82,22 @@ impl Intune {
             found.push(SettingsProblem::error(
                 "only-trust-anchors",
                 "leaves nothing to trust; name the roots in trust-anchors",
+            ));
+        }
+    }
+
+    /// A managed identity needs neither: Azure knows its tenant, and which one it is.
+    fn check_ids(&self, found: &mut Vec<SettingsProblem>) {
+        let is_managed = matches!(self.credential, Credential::ManagedIdentity { .. });
+        let may_lack = |id: &str| is_managed && id.is_empty();
+        let is_tenant = cloud::is_plain_name(&self.tenant_id) && !self.tenant_id.eq_ignore_ascii_case("common");
+        if !is_tenant && !may_lack(&self.tenant_id) {
+            found.push(SettingsProblem::error("tenant-id", "is not a tenant; write its id or one of its domains"));
+        }
+        if Guid::parse(self.client_id.as_bytes()).is_none() && !may_lack(&self.client_id) {
+            found.push(SettingsProblem::error(
+                "client-id",
+                "is not a GUID; copy \"Application (client) ID\" from the app registration",
             ));
         }
     }
@@ -145,6 +153,19 @@ mod tests {
         assert_eq!(
             keys(Intune { trust: Trust { only_anchors: true, ..Trust::default() }, ..intune() }),
             ["only-trust-anchors"]
+        );
+    }
+
+    #[test]
+    fn a_managed_identity_needs_no_ids_but_wrong_ones_are_told() {
+        let managed = |tenant: &str, client: &str| {
+            Intune::new(tenant, client, Credential::ManagedIdentity { url: None, client_id: None })
+        };
+        assert_eq!(keys(managed("", "")), Vec::<&str>::new());
+        assert_eq!(keys(managed("common", "radmit")), ["tenant-id", "client-id"]);
+        assert_eq!(
+            keys(Intune { tenant_id: String::new(), client_id: String::new(), ..intune() }),
+            ["tenant-id", "client-id"]
         );
     }
 

@@ -81,8 +81,10 @@ impl Line {
     /// The service is shut, the budget is empty for too long, or nothing came back; noted already.
     pub(super) async fn send(&self, service: Service, call: Call, payment: Payment) -> Result<Reply, Complaint> {
         let name = service.name();
-        self.admit(service)?;
+        // Paid before it is let through: whoever has the place of the one call that may try must not wait or give up.
+        self.refuse_if_shut(service)?;
         self.pay(payment, &call, name).await?;
+        self.admit(service)?;
         let host = call.url.host_str().unwrap_or("").to_owned();
         let is_fair = call.timeout >= FAIR_TIMEOUT;
         match self.transport.send(call).await {
@@ -247,6 +249,21 @@ mod tests {
             assert_eq!(complaint.failure, Failure::Late);
         }
         assert_eq!(line.shut(Service::Graph, clock::now()), None);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_can_not_be_paid_does_not_take_the_place_of_the_one_that_may_try() {
+        let line = line();
+        let over = Complaint { retry_after: Some(Duration::ZERO), ..Complaint::new(Failure::Throttled, "429") };
+        line.note(Service::Graph, Err(&over));
+        for _ in 0..200 {
+            line.desk().book(clock::now());
+        }
+        let url = Url::parse("http://127.0.0.1:1/").expect("a URL");
+        let call = Call::get(url, None, "application/json", Duration::from_millis(100));
+        let complaint = line.send(Service::Graph, call, Payment::Inline).await.expect_err("the budget is empty");
+        assert!(complaint.sentence.contains("requests-per-second"), "{}", complaint.sentence);
+        assert_eq!(line.shut(Service::Graph, clock::now()), None, "the next one may try");
     }
 
     #[tokio::test]

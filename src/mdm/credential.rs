@@ -215,7 +215,7 @@ fn base64url(octets: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
@@ -225,7 +225,7 @@ mod tests {
 
     const AUDIENCE: &str = "https://login.microsoftonline.com/t/oauth2/v2.0/token";
 
-    fn unbase64url(text: &str) -> Vec<u8> {
+    pub(in super::super) fn unbase64url(text: &str) -> Vec<u8> {
         let value = |octet: u8| match octet {
             b'A'..=b'Z' => octet - b'A',
             b'a'..=b'z' => octet - b'a' + 26,
@@ -243,7 +243,7 @@ mod tests {
     }
 
     /// A certificate for an RSA key, with the public key in DER for verifying.
-    fn pair() -> (CertificatePair, Vec<u8>) {
+    pub(in super::super) fn pair() -> (CertificatePair, Vec<u8>) {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).expect("keys can be made");
         let certificate = rcgen::CertificateParams::new(vec!["radmit.test".to_owned()])
             .and_then(|parameters| parameters.self_signed(&key))

@@ -317,6 +317,7 @@ fn issued(reply: &Reply) -> Result<Issued, Complaint> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mdm::settings::{Assertion, Cloud};
 
     fn reply(status: u16, body: &str) -> Reply {
         Reply { status, content_type: "application/json".into(), body: body.into(), ..Reply::default() }
@@ -334,6 +335,33 @@ mod tests {
             r#"{"access_token":"fake","refresh_token":"","expires_in":"3599","expires_on":"1767325445","token_type":"Bearer"}"#,
         ] {
             assert_eq!(issued(&reply(200, body)).expect("it is a token").lives, Duration::from_secs(3599), "{body}");
+        }
+    }
+
+    /// Trap 22: the audience of an assertion is the address to which it is sent: that of the right cloud and tenant.
+    #[test]
+    fn an_assertion_names_the_token_endpoint_of_its_cloud() {
+        const TENANT: &str = "11112222-3333-4444-5555-666677778888";
+        let pairs = vec![credential::tests::pair().0];
+        let hosts = [
+            (Cloud::Global, "login.microsoftonline.com"),
+            (Cloud::GccHigh, "login.microsoftonline.us"),
+            (Cloud::Dod, "login.microsoftonline.us"),
+            (Cloud::China, "login.partner.microsoftonline.cn"),
+        ];
+        assert_eq!(hosts.len(), Cloud::ALL.len());
+        for (cloud, host) in hosts {
+            let credential = Credential::Certificate { pairs: pairs.clone(), assertion: Assertion::default() };
+            let intune = Intune { cloud, ..Intune::new(TENANT, "app", credential) };
+            let endpoints = Endpoints::resolve(&intune).expect("the table is right");
+            let call =
+                Tokens::new(intune, endpoints).call(Audience::Graph, 0, Now::default()).expect("it can be asked");
+            assert_eq!(call.url.as_str(), format!("https://{host}/{TENANT}/oauth2/v2.0/token"));
+            let Body::Form(form) = call.body else { panic!("{cloud:?}") };
+            let (_, jwt) = form.iter().find(|(name, _)| *name == "client_assertion").expect("it is there");
+            let claims = credential::tests::unbase64url(jwt.split('.').nth(1).expect("three parts"));
+            let claims: serde_json::Value = serde_json::from_slice(&claims).expect("JSON");
+            assert_eq!(claims["aud"].as_str(), Some(call.url.as_str()));
         }
     }
 

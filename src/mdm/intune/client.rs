@@ -64,6 +64,13 @@ struct Retrieval {
     answered_at: Option<Mono>,
 }
 
+impl Retrieval {
+    /// Whether it need not be asked again where the service is.
+    fn is_current(&self, now: Mono) -> bool {
+        now.since(self.found_at) < DISCOVERY_LASTS
+    }
+}
+
 /// How one call, or several in a row, may be made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Errand {
@@ -392,10 +399,7 @@ impl Client {
         let remembered = || {
             let now = clock::now().mono;
             let retrieval = lock(&self.retrieval);
-            retrieval
-                .as_ref()
-                .filter(|known| now.since(known.found_at) < DISCOVERY_LASTS)
-                .map(|known| known.base.clone())
+            retrieval.as_ref().filter(|known| known.is_current(now)).map(|known| known.base.clone())
         };
         if let Some(base) = remembered() {
             return Ok(base);
@@ -477,4 +481,20 @@ fn late(service: Service) -> Complaint {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Trap 5: where the service is, is asked again every day, even if nothing ever failed.
+    #[test]
+    fn a_discovered_place_counts_for_a_day() {
+        let base = Url::parse("https://fef.x.manage.microsoft.com/y").expect("a URL");
+        let found_at = Mono::from_nanos(1 << 40);
+        let known = Retrieval { base, found_at, answered_at: None };
+        let day = Duration::from_secs(24 * 3600);
+        assert!(known.is_current(found_at) && known.is_current(found_at.plus(day).minus(Duration::from_secs(1))));
+        assert!(!known.is_current(found_at.plus(day)));
+    }
 }

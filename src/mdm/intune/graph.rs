@@ -386,6 +386,31 @@ mod tests {
         }
     }
 
+    /// Trap 8: a 429 is known by its status, whatever its body is, with a time to wait or without.
+    #[test]
+    fn throttling_is_seen_whatever_its_body_is() {
+        for (content_type, body) in [
+            ("application/json", r#"{"error":{"code":"TooManyRequests","message":"x"}}"#),
+            ("text/plain", "Too Many Requests"),
+            ("text/html", "<html>429</html>"),
+            ("application/json", "{\"error\":"),
+            ("", ""),
+        ] {
+            for retry_after in [None, Some(Duration::from_secs(7))] {
+                let reply = Reply { content_type: content_type.into(), retry_after, ..reply(429, body) };
+                let complaints = [
+                    judge_single(&reply, IntuneId(guid(ID)), asked()).map(|_| ()),
+                    judge_page(&reply, &base(), asked()).map(|_| ()),
+                    judge_batch(&reply, &[IntuneId(guid(ID))], asked()).map(|_| ()),
+                ];
+                for complaint in complaints {
+                    let complaint = complaint.expect_err("429");
+                    assert_eq!((complaint.failure, complaint.retry_after), (Failure::Throttled, retry_after), "{body}");
+                }
+            }
+        }
+    }
+
     /// Trap 1: a filter that is ignored returns strangers; nobody of them is taken, and nobody is denied.
     #[test]
     fn rows_that_were_not_asked_for_are_neither_taken_nor_a_no() {

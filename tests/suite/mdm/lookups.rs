@@ -156,6 +156,53 @@ async fn a_late_404_of_the_old_scale_unit_is_not_proven_by_the_new_one() {
     }
 }
 
+/// Trap 5: 421 says that this is the wrong place, and so does a connection that breaks: it is searched anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_misdirected_request_makes_discovery_be_asked_again() {
+    let misdirected = Fault::status(Surfaces::of(Surface::Compliance), 421);
+    let cut = Fault::new(Surfaces::of(Surface::Compliance), FaultKind::Reset);
+    for fault in [misdirected, cut] {
+        let world = World::with(Fleet::demo(), |intune| {
+            intune.lookup = vec![Api::ComplianceRetrieval];
+            intune.polling_interval = Duration::ZERO;
+        })
+        .await;
+        found(world.ask(device(LT_0042)).await);
+        found(world.ask(device(LT_0043)).await);
+        assert_eq!(world.cloud().statistics().of(Surface::Discovery).requests, 1);
+        world.cloud().add_fault(fault.times(1));
+        assert_eq!(failure(&world.ask(device(LT_0042)).await), Some(Failure::Unreachable), "{:?}", fault.kind);
+        found(world.ask(device(LT_0042)).await);
+        assert_eq!(world.cloud().statistics().of(Surface::Discovery).requests, 2, "{:?}", fault.kind);
+    }
+}
+
+/// Trap 16: a dock lends its address to every device that stands in it: of two that carry it neither is chosen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_two_devices_carry_admits_neither() {
+    let world = World::quiet_graph().await;
+    let dock = world.cloud().device(intune_id(LT_0042)).and_then(|device| device.ethernet_mac);
+    assert!(world.cloud().change_device(intune_id(LT_0043), clock::now().wall, |device| device.ethernet_mac = dock));
+    assert!(world.cloud().change_device(intune_id(LT_0042), clock::now().wall, |_| {}));
+    found(world.ask(device(LT_0042)).await);
+    assert_eq!(found(world.ask_on(mac(ETHERNET), Medium::Wired).await).intune_id, intune_id(LT_0042));
+    found(world.ask(device(LT_0043)).await);
+    assert!(matches!(world.ask_on(mac(ETHERNET), Medium::Wired).await, Outcome::Ambiguous));
+    assert!(matches!(world.judge(mac(ETHERNET), Medium::Wired), Knowledge::Ambiguous));
+    // Neither is worse known for it by its own id.
+    assert!(matches!(world.judge(device(LT_0042), Medium::Wired), Knowledge::Fresh { .. }));
+}
+
+/// Trap 16: an address that nobody can own is asked from nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_names_nobody_is_never_sent() {
+    let world = World::quiet().await;
+    for text in ["00-00-00-00-00-00", "FF-FF-FF-FF-FF-FF", "01-00-5E-00-00-01"] {
+        assert!(matches!(world.ask(mac(text)).await, Outcome::NotFound), "{text}");
+    }
+    assert_eq!(world.cloud().statistics().of(Surface::Compliance).requests, 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_interface_is_asked_when_the_first_can_not_answer() {
     let world = World::quiet().await;

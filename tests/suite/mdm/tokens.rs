@@ -90,14 +90,17 @@ async fn a_wrong_credential_is_misconfigured() {
     assert_eq!(failure(&outcome), Some(Failure::Misconfigured));
 }
 
-/// Trap 19: a hundred questions at once fetch one token, and a refused one is replaced once.
+/// Trap 19: many questions at once fetch one token, and a refused one is replaced once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tokens_are_fetched_once_and_replaced_once_when_refused() {
     let world = World::quiet_graph().await;
-    for key in [LT_0042, LT_0043, NOBODY] {
-        world.put(device(key), Medium::Wired).expect("it can be asked");
+    // All of them want a token before there is one.
+    world.cloud().add_fault(Fault::delay(Surfaces::of(Surface::Token), Duration::from_millis(300)));
+    for number in 0..12 {
+        let key = format!("5b1f0c52-7d1e-4a39-9a3b-2f6f0a9dff{number:02}");
+        world.put(device(&key), Medium::Wired).expect("it can be asked");
     }
-    for _ in 0..3 {
+    for _ in 0..12 {
         world.answer().await;
     }
     assert_eq!(world.cloud().statistics().tokens_issued, 1);
@@ -124,6 +127,53 @@ async fn a_short_lived_token_is_not_fetched_for_each_call() {
         found(world.ask(device(LT_0042)).await);
     }
     assert_eq!(world.cloud().statistics().tokens_issued, 1);
+}
+
+/// Trap 19: a token is renewed ahead of its end by one call, and the old one is served meanwhile, however long that takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_old_token_is_served_while_its_successor_is_on_its_way() {
+    let sim = start_sim(Fleet::demo()).await;
+    sim.cloud().set_token_lifetime(Duration::from_secs(5));
+    let world = World::of(
+        sim,
+        |intune| {
+            intune.polling_interval = Duration::ZERO;
+            intune.incremental_interval = Duration::ZERO;
+            intune.lookup = vec![Api::Graph];
+        },
+        |_| {},
+    );
+    found(world.ask(device(LT_0042)).await);
+    world.cloud().add_fault(Fault::new(Surfaces::of(Surface::Token), FaultKind::Hang));
+    let requests = || world.cloud().statistics().of(Surface::Token).requests;
+    until("the renewal", || requests() == 2).await;
+    for key in [LT_0042, LT_0043, LT_0042_ENTRA] {
+        found(world.ask(device(key)).await);
+    }
+    assert_eq!(requests(), 2, "one is on its way, nobody sends another");
+}
+
+/// Trap 23: the older token endpoint writes numbers as texts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_older_token_endpoint_serves_too() {
+    let sim = start_sim(Fleet::demo()).await;
+    let older = sim.token_url().replace("/oauth2/v2.0/token", "/oauth2/token");
+    assert_ne!(older, sim.token_url());
+    let world = World::of(
+        sim,
+        |intune| {
+            intune.polling_interval = Duration::ZERO;
+            intune.incremental_interval = Duration::ZERO;
+            intune.token_url = Some(older);
+        },
+        |_| {},
+    );
+    // Both audiences, each several times by the same token.
+    for _ in 0..3 {
+        found(world.ask(device(LT_0043)).await);
+        found(world.ask_on(mac(ETHERNET), Medium::Wired).await);
+    }
+    assert_eq!(world.cloud().statistics().tokens_issued, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -298,8 +298,11 @@ fn write_drops(line: &mut Line<'_>, event: &DropEvent<'_>) {
     word(line, name!("reason"), event.reason.label());
     optional_text(line, name!("detail"), event.detail);
     optional_text(line, name!("client"), event.client);
-    line.name(name!("peer"));
-    line.address(event.peer);
+    // A sum over many senders has none.
+    if !event.peer.is_unspecified() {
+        line.name(name!("peer"));
+        line.address(event.peer);
+    }
     if let Some(address) = event.nas_ip {
         line.name(name!("nas-ip"));
         line.shown(address);
@@ -475,6 +478,11 @@ pub(super) mod tests {
         };
         insta::assert_snapshot!(written(&Event::Drops(&event)), @r#"
         {"time":"2026-11-22T22:20:00.123456Z","event":"drop","reason":"unknown-client","peer":"172.17.0.1","nas-ip":"10.1.2.3","count":412,"hint":"no [[client]] covers this address; add one, or look for address translation on the way"}
+        "#);
+        let detail = Some("further-senders");
+        let others = DropEvent { detail, peer: "0.0.0.0".parse().unwrap(), nas_ip: None, ..event };
+        insta::assert_snapshot!(written(&Event::Drops(&others)), @r#"
+        {"time":"2026-11-22T22:20:00.123456Z","event":"drop","reason":"unknown-client","detail":"further-senders","count":412,"hint":"no [[client]] covers this address; add one, or look for address translation on the way"}
         "#);
     }
 

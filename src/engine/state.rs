@@ -357,10 +357,6 @@ impl State {
 
     fn refuse(&mut self, now: Now, datagram: &Datagram<'_>, client: Option<&Arc<Client>>, refused: Refused) {
         self.count_drop(client, refused.reason);
-        if refused.reason == DropReason::Duplicate {
-            // A repeat is no event: it is what RADIUS does.
-            return;
-        }
         let dropped = Dropped {
             reason: refused.reason,
             detail: refused.detail,

@@ -115,12 +115,18 @@ pub struct ShardCells {
 /// The cells of all clients by name. They outlive reloads: a client keeps its numbers for as long as the process runs.
 ///
 /// Bound: as many names as configurations ever named, at most [`crate::limits::CLIENTS_MAX`]; beyond it new clients
-/// share one set of cells under the name `(more)`.
+/// share one set of cells under the name [`MORE`], which no configuration may give.
 #[derive(Debug)]
 pub struct ClientRegistry {
     shards: usize,
     clients: Mutex<Vec<NamedCells>>,
 }
+
+/// The label `client` of senders that are none.
+pub const STRANGERS: &str = "(none)";
+
+/// The label of those that have no cells of their own, because there are too many.
+pub const MORE: &str = "(more)";
 
 /// A client's name and its cells, one set for each shard.
 pub type NamedCells = (Box<str>, Arc<[ClientCells]>);
@@ -135,13 +141,24 @@ impl ClientRegistry {
     /// The cells of the clients called `names`, one for each shard; made where they don't exist yet.
     #[must_use]
     pub fn cells<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Vec<Arc<[ClientCells]>> {
+        self.cells_within(crate::limits::CLIENTS_MAX, names)
+    }
+
+    /// `most`: clients that have cells of their own.
+    fn cells_within<'n>(&self, most: usize, names: impl IntoIterator<Item = &'n str>) -> Vec<Arc<[ClientCells]>> {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         let mut known: std::collections::HashMap<Box<str>, Arc<[ClientCells]>> =
             clients.iter().map(|(name, cells)| (name.clone(), Arc::clone(cells))).collect();
         names
             .into_iter()
             .map(|name| {
-                let name = if known.len() < crate::limits::CLIENTS_MAX { name } else { "(more)" };
+                // Looked up before the bound is asked: otherwise a reload of as many clients as there may be would take
+                // their numbers from all of them.
+                if let Some(cells) = known.get(name) {
+                    return Arc::clone(cells);
+                }
+                let own = known.len() - usize::from(known.contains_key(MORE));
+                let name = if own < most { name } else { MORE };
                 if let Some(cells) = known.get(name) {
                     return Arc::clone(cells);
                 }
@@ -170,5 +187,15 @@ mod tests {
         registry.cells(["a", "b"])[1][0].requests[0].increment_own();
         assert_eq!(registry.cells(["b"])[0][0].requests[0].value(), 1);
         assert_eq!(registry.all().len(), 2);
+    }
+    #[test]
+    fn with_as_many_clients_as_there_may_be_a_reload_takes_no_numbers_away() {
+        let registry = ClientRegistry::new(1);
+        registry.cells_within(2, ["a", "b", "c"])[2][0].requests[0].increment_own();
+        let names = |registry: &ClientRegistry| registry.all().into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names(&registry), ["a".into(), "b".into(), MORE.into()]);
+        registry.cells_within(2, ["a", "b", "c", "d"])[1][0].requests[0].increment_own();
+        assert_eq!(names(&registry), ["a".into(), "b".into(), MORE.into()]);
+        assert_eq!(registry.all().iter().map(|(_, cells)| cells[0].requests[0].value()).collect::<Vec<_>>(), [0, 1, 1]);
     }
 }

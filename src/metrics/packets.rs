@@ -6,14 +6,11 @@ use std::{fmt, sync::Arc};
 
 use super::{
     cell::Counter,
-    engine::{self, CODES, ClientCells, ClientRegistry, DROP_REASONS, EAP_TLS_VERSIONS, EapResult, METHODS},
+    engine::{self, CODES, ClientCells, ClientRegistry, DROP_REASONS, EAP_TLS_VERSIONS, EapResult, METHODS, STRANGERS},
     list::{self, Family},
     page::{Page, Source},
     udp,
 };
-
-/// The label `client` of senders that are none.
-pub const STRANGERS: &str = "(none)";
 
 /// Everything that is counted on the way of a packet.
 pub struct Packets {

@@ -8,6 +8,7 @@ use crate::{
     document::{Table, Value},
     engine::client::{MabPassword, MacFrom, MessageAuthenticatorMode, Network},
     limits,
+    metrics::engine::{MORE, STRANGERS},
     problem::{Place, Problems},
     radius::secret::Secret,
 };
@@ -91,7 +92,7 @@ fn name(table: &Table<'_>, taken: &mut Taken, problems: &mut Problems) -> Option
         table.missing("name", "write the name that policies, logs and metrics shall show", problems);
         return None;
     };
-    let name = checked_name(&value, problems)?;
+    let name = checked_label(&value, problems)?;
     if let Some(first) = taken.names.get(&name) {
         value.error(problems, "twice", format!("a client called \"{name}\" stands at {first} already; rename one"));
         return None;
@@ -109,6 +110,20 @@ pub(super) fn checked_name(value: &Value<'_>, problems: &mut Problems) -> Option
         return None;
     }
     Some(name.into())
+}
+
+/// A name that is the label of one client or server alone: two series of one label make the page of metrics unreadable.
+pub(super) fn checked_label(value: &Value<'_>, problems: &mut Problems) -> Option<Box<str>> {
+    let name = checked_name(value, problems)?;
+    if [STRANGERS, MORE].contains(&&*name) {
+        let message = format!(
+            "\"{}\" can't be \"{name}\", which stands for others in metrics; choose another name",
+            value.path()
+        );
+        value.error(problems, "reserved-name", message);
+        return None;
+    }
+    Some(name)
 }
 
 fn networks(table: &Table<'_>, name: &str, taken: &mut Taken, problems: &mut Problems) -> Vec<Network> {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    client::checked_name,
+    client::checked_label,
     configuration::{MdmServer, Named, SharedFiles},
     secret, value,
 };
@@ -88,7 +88,7 @@ fn name(table: &Table<'_>, taken: &mut HashMap<Box<str>, Place>, problems: &mut 
         table.missing("name", "write the name that policy sets shall use", problems);
         return None;
     };
-    let name = checked_name(&value, problems)?;
+    let name = checked_label(&value, problems)?;
     if let Some(first) = taken.get(&name) {
         value.error(
             problems,

@@ -453,6 +453,16 @@ trust-authorize-only = true
 }
 
 #[test]
+fn names_that_stand_for_others_in_metrics_are_refused() {
+    let client = CLIENT.replace("switch", "(none)");
+    let mdm = "[[mdm]]\nname = \"(more)\"\nkind = \"inventory\"\nfile = \"devices.toml\"\n";
+    insta::assert_snapshot!(said(&format!("{client}{mdm}")), @r#"
+    radmit.toml:3:8: "client.name" can't be "(none)", which stands for others in metrics; choose another name
+    radmit.toml:7:8: "mdm.name" can't be "(more)", which stands for others in metrics; choose another name
+    "#);
+}
+
+#[test]
 fn mistakes_in_secrets() {
     let files = machine()
         .with("secrets/empty", "\n")

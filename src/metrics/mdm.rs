@@ -11,6 +11,7 @@ use crate::limits;
 
 use super::{
     cell::{Counter, Gauge, Histogram},
+    engine::MORE,
     list,
     page::{Page, Source},
 };
@@ -199,7 +200,7 @@ impl CallOutcome {
 /// The cells of all servers by name.
 ///
 /// Bound: as many as configurations ever named, at most eight times [`limits::MDM_SERVERS_MAX`]; beyond it new names
-/// share the cells `(more)`.
+/// share the cells [`MORE`], which no configuration may name.
 #[derive(Debug)]
 pub struct ServerRegistry {
     shards: usize,
@@ -218,7 +219,7 @@ impl ServerRegistry {
     pub fn cells(&self, name: &str) -> Arc<ServerCells> {
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         let known = servers.iter().any(|(known, _)| **known == *name);
-        let name = if known || servers.len() < 8 * limits::MDM_SERVERS_MAX { name } else { "(more)" };
+        let name = if known || servers.len() < 8 * limits::MDM_SERVERS_MAX { name } else { MORE };
         if let Some((_, cells)) = servers.iter().find(|(known, _)| **known == *name) {
             return Arc::clone(cells);
         }

@@ -317,10 +317,15 @@ pub const DROP_LOG_SENDERS_MAX: usize = 256;
 
 // --- the pages for monitoring ----------------------------------------------------------------------------------------
 
-/// Connections to the pages at once: several Prometheus servers and somebody with a browser. Further ones wait.
+/// Connections to the pages at once: several Prometheus servers and somebody with a browser. When full the one that has been
+/// idle longest leaves for the next; if none is, the next one waits.
 pub const HTTP_CONNECTIONS_MAX: usize = 64;
 /// How long a connection to the pages may last. Whoever scrapes opens a new one then.
 pub const HTTP_CONNECTION_LIFETIME: Duration = Duration::from_secs(60);
+/// How long a request to the pages may take to arrive. None has more than some hundred octets.
+pub const HTTP_REQUEST_TIME_MAX: Duration = Duration::from_secs(5);
+/// How long a connection to the pages stays open without a request, or without taking more of its answer.
+pub const HTTP_IDLE_MAX: Duration = Duration::from_secs(10);
 
 const _: () =
     assert!(ATTRIBUTES_MAX * 2 + HEADER_OCTETS <= PACKET_OCTETS_MAX, "the attribute bound is below the packet's");

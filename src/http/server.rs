@@ -153,7 +153,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_says_nothing_gives_its_place_back() {
-        let running = start_with(Bounds { connections: 2, lifetime: Duration::from_millis(20) }).await;
+        let running =
+            start_with(Bounds { connections: 2, lifetime: Duration::from_millis(20), ..Bounds::default() }).await;
         let mut silent = Vec::new();
         for _ in 0..2 {
             silent.push(TcpStream::connect(running.address).await.unwrap());
@@ -167,5 +168,41 @@ mod tests {
         assert!(served, "the silent ones keep their places");
         let mut rest = Vec::new();
         assert_eq!(silent[0].read_to_end(&mut rest).await.unwrap_or(0), 0, "it was closed without a word");
+    }
+    /// What comes until the other side closes.
+    async fn rest_of(stream: &mut TcpStream) -> String {
+        let mut rest = String::new();
+        let closed = tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut rest)).await;
+        // It may be closed with a reset.
+        let _ = closed.expect("it was closed");
+        rest
+    }
+
+    #[tokio::test]
+    async fn when_all_places_are_taken_the_one_idle_longest_leaves() {
+        let running = start_with(Bounds { connections: 3, ..Bounds::default() }).await;
+        let mut silent = Vec::new();
+        for _ in 0..3 {
+            silent.push(TcpStream::connect(running.address).await.unwrap());
+        }
+        let answered = tokio::time::timeout(Duration::from_secs(4), get(running.address, "/healthz")).await;
+        assert!(answered.is_ok_and(|answer| answer.starts_with("HTTP/1.1 200 ")), "before any of them took too long");
+        assert_eq!(rest_of(&mut silent[0]).await, "");
+        silent[2].write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        assert!(rest_of(&mut silent[2]).await.starts_with("HTTP/1.1 200 "), "the others keep their places");
+    }
+
+    #[tokio::test]
+    async fn half_a_request_and_a_pause_after_an_answer_end_before_their_connections_lifetime() {
+        let moment = Duration::from_millis(20);
+        let hour = Duration::from_secs(3_600);
+        let running = start_with(Bounds { request: moment, idle: hour, lifetime: hour, connections: 9 }).await;
+        let mut half = TcpStream::connect(running.address).await.unwrap();
+        half.write_all(b"GET /healthz HTTP/1.1\r\nHost:").await.unwrap();
+        assert_eq!(rest_of(&mut half).await, "");
+        let running = start_with(Bounds { request: hour, idle: moment, lifetime: hour, connections: 9 }).await;
+        let mut idle = TcpStream::connect(running.address).await.unwrap();
+        idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        assert!(rest_of(&mut idle).await.starts_with("HTTP/1.1 200 "));
     }
 }

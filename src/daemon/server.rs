@@ -17,7 +17,10 @@ use tracing::{error, info, warn};
 use crate::{
     audit::log::Log,
     clock,
-    config::{configuration::Configuration, files::Files},
+    config::{
+        configuration::{Configuration, Server as ServerSettings},
+        files::Files,
+    },
     device::question::{Answers, Questions, ServerIndex},
     eap::tls::expiry::Expiry,
     engine::{
@@ -112,7 +115,7 @@ impl Server {
         files: Arc<dyn Files>,
         handle: &Handle,
     ) -> Result<Self, StartError> {
-        let udp = Udp::bind(&socket_settings(&loaded.configuration)).map_err(StartError::Port)?;
+        let udp = bind_udp(&loaded.configuration.server).map_err(StartError::Port)?;
         let pages = bind_pages(&loaded.configuration, handle)?;
         let shards = udp.shards();
         let bounds = loaded.configuration.eap_tls.as_ref().map(|eap| eap.bounds).unwrap_or_default();
@@ -337,6 +340,19 @@ fn expiries_of(loaded: &Loaded) -> Vec<Expiry> {
     loaded.eap_tls.as_ref().map(|eap_tls| eap_tls.expiries.clone()).unwrap_or_default()
 }
 
+/// Tells too what the kernel did not give.
+fn bind_udp(server: &ServerSettings) -> Result<Udp, udp::BindError> {
+    let udp = Udp::bind(&udp::Settings {
+        auth_listen: server.auth_listen.clone(),
+        acct_listen: server.acct_listen.clone(),
+        shards: server.shards,
+        segmentation: server.udp_segmentation,
+        ..udp::Settings::default()
+    })?;
+    udp.shortcomings().iter().for_each(|shortcoming| warn!("{shortcoming}"));
+    Ok(udp)
+}
+
 fn bind_pages(configuration: &Configuration, handle: &Handle) -> Result<Option<Pages>, StartError> {
     let Some(address) = configuration.metrics.listen else { return Ok(None) };
     // Binding does not wait; the runtime is only needed to register the socket.
@@ -370,17 +386,6 @@ fn start_worker(
         })
         .collect();
     Ok(Behind { worker: worker::start(setups, answers, handle)?, places })
-}
-
-fn socket_settings(configuration: &Configuration) -> udp::Settings {
-    let server = &configuration.server;
-    udp::Settings {
-        auth_listen: server.auth_listen.clone(),
-        acct_listen: server.acct_listen.clone(),
-        shards: server.shards,
-        segmentation: server.udp_segmentation,
-        ..udp::Settings::default()
-    }
 }
 
 fn warn_about_restarts(before: &Configuration, after: &Configuration) {

@@ -1,4 +1,5 @@
-//! Why radmit can't listen: [`BindError`], with what to do about it, and [`StartError`].
+//! Why radmit can't listen: [`BindError`], with what to do about it, and [`StartError`]; what it listens without:
+//! [`Shortcoming`].
 //!
 //! Owns the sentences. What happens to a single datagram is counted instead (`metrics::udp`).
 
@@ -170,6 +171,38 @@ impl Error for StartError {
     }
 }
 
+/// What the kernel did not give. Everything works without, less well under load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortcoming {
+    /// Receive buffers that overflow in a short rush.
+    ReceiveBuffer {
+        /// What each socket asked for, in octets.
+        asked: usize,
+        /// The smallest that was granted.
+        granted: usize,
+    },
+    /// The Identifier does not choose the shard.
+    Unsteered,
+}
+
+impl fmt::Display for Shortcoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ReceiveBuffer { asked, granted } => write!(
+                f,
+                "the kernel gives sockets {} KiB to receive in instead of {}, so that a short rush is dropped; \
+                 `sysctl net.core.rmem_max={asked}` allows more from the next start on, or give radmit CAP_NET_ADMIN",
+                granted / 1024,
+                asked / 1024
+            ),
+            Self::Unsteered => f.write_str(
+                "the kernel can't spread requests over shards by their Identifier, so all of one NAS port go to one \
+                 shard; Linux 4.5 and later can, unless a sandbox forbids SO_ATTACH_REUSEPORT_CBPF",
+            ),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +229,16 @@ mod tests {
         assert!(message(ListenCause::NotOurs, "203.0.113.9:1812").contains("`ip address`"));
         assert!(message(ListenCause::NoSuchFamily, "[::]:1812").contains("no IPv6; remove the address"));
         assert!(message(ListenCause::Other, "[::]:1812").contains("busy"));
+    }
+
+    #[test]
+    fn a_small_buffer_is_told_with_the_line_that_mends_it() {
+        let told = Shortcoming::ReceiveBuffer { asked: 4_194_304, granted: 212_992 }.to_string();
+        assert_eq!(
+            told,
+            "the kernel gives sockets 208 KiB to receive in instead of 4096, so that a short rush is dropped; \
+             `sysctl net.core.rmem_max=4194304` allows more from the next start on, or give radmit CAP_NET_ADMIN"
+        );
     }
 
     #[test]

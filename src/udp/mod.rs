@@ -49,7 +49,7 @@ pub mod valve;
 #[cfg(not(target_os = "linux"))]
 pub use portable as batch;
 
-pub use error::{BindError, ListenCause, StartError};
+pub use error::{BindError, ListenCause, Shortcoming, StartError};
 pub use mailbox::Mailbox;
 pub use server::{KernelDrops, Listener, Running, Udp};
 pub use settings::Settings;

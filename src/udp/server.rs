@@ -18,7 +18,7 @@ use crate::{
 };
 
 use super::{
-    error::{BindError, ListenCause, StartError},
+    error::{BindError, ListenCause, Shortcoming, StartError},
     mailbox::Mailbox,
     settings::Settings,
     shard::Shard,
@@ -34,6 +34,8 @@ pub struct Udp {
     mailboxes: Vec<Arc<Mailbox>>,
     cells: Vec<Arc<ShardCells>>,
     steered: bool,
+    /// The receive buffer that each socket asked for.
+    asked_octets: usize,
 }
 
 /// One address that is listened on. Its place in the list is [`Route::listener`](crate::engine::action::Route).
@@ -65,6 +67,7 @@ impl Udp {
             mailboxes: mailboxes.map_err(BindError::Waker)?,
             cells,
             steered: true,
+            asked_octets: settings.receive_octets,
         };
         for (place, (port, address)) in (0..).zip(wanted) {
             let group = bind_group(place, port, address, shards, settings.receive_octets)
@@ -121,6 +124,15 @@ impl Udp {
     #[must_use]
     pub fn receive_octets(&self) -> usize {
         self.sockets.iter().flatten().filter_map(|socket| socket.receive_octets().ok()).min().unwrap_or(0)
+    }
+
+    /// What the kernel did not give, for whoever starts the server to tell.
+    #[must_use]
+    pub fn shortcomings(&self) -> Vec<Shortcoming> {
+        let (asked, granted) = (self.asked_octets, self.receive_octets());
+        // A kernel may round; half is another order of rush.
+        let buffer = (granted < asked / 2).then_some(Shortcoming::ReceiveBuffer { asked, granted });
+        buffer.into_iter().chain((!self.steered).then_some(Shortcoming::Unsteered)).collect()
     }
 
     /// Starts one thread for each shard, named `radmit-shard-N`. `machines`: one for each shard, in their order.

@@ -200,8 +200,11 @@ fn bind(address: SocketAddr, sharing: Sharing, receive_octets: usize) -> io::Res
     if sharing == Sharing::Allowed {
         share([&socket])?;
     }
-    // Asked for before the first datagram can arrive. The kernel grants what net.core.rmem_max allows.
-    socket.set_recv_buffer_size(receive_octets)?;
+    // Asked for before the first datagram can arrive. With CAP_NET_ADMIN the kernel grants all of it, to others what
+    // net.core.rmem_max allows.
+    if force_receive_octets(&socket, receive_octets).is_err() {
+        socket.set_recv_buffer_size(receive_octets)?;
+    }
     tune(&socket, address)?;
     socket.bind(&SockAddr::from(address))?;
     Ok(socket)
@@ -240,6 +243,18 @@ fn tune(socket: &socket2::Socket, address: SocketAddr) -> io::Result<()> {
 #[expect(clippy::unnecessary_wraps, reason = "the same shape as on Linux")]
 fn tune(_: &socket2::Socket, _: SocketAddr) -> io::Result<()> {
     Ok(())
+}
+
+/// Source: socket(7), SO_RCVBUFFORCE.
+#[cfg(target_os = "linux")]
+fn force_receive_octets(socket: &impl AsRawFd, octets: usize) -> io::Result<()> {
+    let octets = c_int::try_from(octets).map_err(|_| io::ErrorKind::InvalidInput)?;
+    set_option(socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &octets)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn force_receive_octets(_: &impl AsRawFd, _: usize) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Lets the Identifier choose the shard, as [`filter::steering`] does.

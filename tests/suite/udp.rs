@@ -25,7 +25,7 @@ use radmit::{
         work::Done,
     },
     limits,
-    udp::{BindError, ListenCause, Running, Settings, StartError, Udp, echo::Echo},
+    udp::{BindError, ListenCause, Running, Settings, Shortcoming, StartError, Udp, echo::Echo},
 };
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -488,6 +488,21 @@ fn what_the_kernel_drops_is_counted() {
     assert_eq!((0..received).filter(|_| told.recv_timeout(PATIENCE).is_ok()).count(), received);
     assert_eq!(running.kernel_drops().total(), dropped);
     stop(running);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_receive_buffer_that_the_kernel_does_not_give_is_a_shortcoming() {
+    let asking = |receive_octets| {
+        Udp::bind(&Settings { receive_octets, ..settings(&["127.0.0.1:0"], &[], 2) }).unwrap().shortcomings()
+    };
+    assert_eq!(asking(65_536), []);
+    // More than the kernel can count, with whatever privilege.
+    let told = asking(1 << 31);
+    assert!(
+        matches!(told[..], [Shortcoming::ReceiveBuffer { asked: 2_147_483_648, granted }] if granted > 0),
+        "{told:?}"
+    );
 }
 
 #[test]

@@ -205,7 +205,9 @@ impl Server {
             // An error means that the server is gone, which is a stop as well.
             drop(stopped.wait_for(|stopped| *stopped).await);
         };
-        let serving = pages.serve(exposition, Arc::clone(&self.readiness), stop);
+        let shards = self.running.shards().clone();
+        let ailment = Arc::new(move || shards.ailment());
+        let serving = pages.serve(exposition, Arc::clone(&self.readiness), ailment, stop);
         self.handle.spawn(async move {
             if let Err(error) = serving.await {
                 error!(%error, "the pages for metrics and health ended");

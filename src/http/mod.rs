@@ -6,7 +6,7 @@
 //! | page | answer |
 //! | --- | --- |
 //! | `/metrics` | all metrics as OpenMetrics text |
-//! | `/healthz` | 200 as long as the process answers |
+//! | `/healthz` | 200 as long as the process answers; 503 with the reason if a part of it has ended by a bug |
 //! | `/readyz` | 200 when requests are answered; 503 with the reason while starting and stopping |
 
 mod connection;

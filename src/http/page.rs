@@ -14,13 +14,14 @@ use axum::{
 
 use crate::metrics::page::{Exposition, MEDIA_TYPE};
 
-use super::readiness::{Readiness, Stage};
+use super::readiness::{Ailment, Readiness, Stage};
 
 /// What the pages show.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Shown {
     pub(super) exposition: Arc<Exposition>,
     pub(super) readiness: Arc<Readiness>,
+    pub(super) ailment: Ailment,
 }
 
 pub(super) fn routes(shown: Shown) -> Router {
@@ -40,8 +41,13 @@ async fn metrics(State(shown): State<Shown>) -> Response {
     ([(header::CONTENT_TYPE, MEDIA_TYPE)], shown.exposition.text()).into_response()
 }
 
-async fn health() -> &'static str {
-    "ok\n"
+async fn health(State(shown): State<Shown>) -> Response {
+    // While draining parts end because they were told to.
+    let is_draining = shown.readiness.stage() == Stage::Draining;
+    match (shown.ailment)().filter(|_| !is_draining) {
+        Some(ailment) => (StatusCode::SERVICE_UNAVAILABLE, format!("{ailment}\n")).into_response(),
+        None => "ok\n".into_response(),
+    }
 }
 
 async fn readiness(State(shown): State<Shown>) -> Response {

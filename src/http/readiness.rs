@@ -1,8 +1,11 @@
-//! Whether requests are answered: what `/readyz` says.
+//! Whether requests are answered: what `/readyz` and `/healthz` say.
 //!
-//! Owns the state. The daemon sets it.
+//! Owns the state. The daemon sets it, and says what is broken.
 
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, Ordering::Relaxed},
+};
 
 /// A stage in the life of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,9 @@ impl Stage {
         }
     }
 }
+
+/// Tells what is broken, as a sentence; none if nothing is. What `/healthz` says, but for [`Stage::Draining`].
+pub type Ailment = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// The stage, shared between the daemon and the page.
 #[derive(Debug)]

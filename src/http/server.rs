@@ -11,7 +11,7 @@ use crate::metrics::page::Exposition;
 use super::{
     connection::{Bounded, Bounds},
     page,
-    readiness::Readiness,
+    readiness::{Ailment, Readiness},
 };
 
 /// An open port, not yet served: opened before anything else starts, so that a port in use is told at once.
@@ -57,16 +57,21 @@ impl Server {
         self,
         exposition: Arc<Exposition>,
         readiness: Arc<Readiness>,
+        ailment: Ailment,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let routes = page::routes(page::Shown { exposition, readiness });
+        let routes = page::routes(page::Shown { exposition, readiness, ailment });
         axum::serve(Bounded::new(self.listener, self.bounds), routes).with_graceful_shutdown(stop).await
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{fmt, time::Duration};
+    use std::{
+        fmt,
+        sync::atomic::{AtomicBool, Ordering::Relaxed},
+        time::Duration,
+    };
 
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -87,6 +92,7 @@ mod tests {
     struct Running {
         address: SocketAddr,
         readiness: Arc<Readiness>,
+        is_broken: Arc<AtomicBool>,
         stop: oneshot::Sender<()>,
         task: JoinHandle<io::Result<()>>,
     }
@@ -104,8 +110,11 @@ mod tests {
         let readiness = Arc::<Readiness>::default();
         let (stop, stopped) = oneshot::channel::<()>();
         let until = async { drop(stopped.await) };
-        let task = tokio::spawn(server.serve(exposition, Arc::clone(&readiness), until));
-        Running { address, readiness, stop, task }
+        let is_broken = Arc::<AtomicBool>::default();
+        let broken = Arc::clone(&is_broken);
+        let ailment = Arc::new(move || broken.load(Relaxed).then(|| "shard 1 has ended".to_owned()));
+        let task = tokio::spawn(server.serve(exposition, Arc::clone(&readiness), ailment, until));
+        Running { address, readiness, is_broken, stop, task }
     }
 
     async fn try_get(address: SocketAddr, path: &str) -> io::Result<String> {
@@ -140,6 +149,17 @@ mod tests {
             assert!(get(running.address, "/healthz").await.starts_with("HTTP/1.1 200 "), "alive in every stage");
         }
         assert!(get(running.address, "/nothing").await.starts_with("HTTP/1.1 404 "));
+    }
+
+    #[tokio::test]
+    async fn what_is_broken_is_said_until_the_server_stops() {
+        let running = start().await;
+        running.readiness.set(Stage::Ready);
+        running.is_broken.store(true, Relaxed);
+        let answer = get(running.address, "/healthz").await;
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("shard 1 has ended\n"), "{answer}");
+        running.readiness.set(Stage::Draining);
+        assert!(get(running.address, "/healthz").await.starts_with("HTTP/1.1 200 "));
     }
 
     #[tokio::test]

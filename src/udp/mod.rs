@@ -51,5 +51,5 @@ pub use portable as batch;
 
 pub use error::{BindError, ListenCause, Shortcoming, StartError};
 pub use mailbox::Mailbox;
-pub use server::{KernelDrops, Listener, Running, Udp};
+pub use server::{KernelDrops, Listener, Running, ShardLives, Udp};
 pub use settings::Settings;

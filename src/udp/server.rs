@@ -145,11 +145,16 @@ impl Udp {
         }
         let kernel_drops = self.kernel_drops();
         let Self { listeners, sockets, mailboxes, cells, .. } = self;
-        let mut running = Running { listeners, mailboxes, cells, kernel_drops, threads: Vec::new() };
-        let parts = sockets.into_iter().zip(&running.mailboxes).zip(&running.cells).zip(machines);
-        for (number, (((sockets, mailbox), cells), machine)) in parts.enumerate() {
+        let lives: Vec<Arc<()>> = mailboxes.iter().map(|_| Arc::default()).collect();
+        let shards = ShardLives(lives.iter().map(Arc::downgrade).collect());
+        let mut running = Running { listeners, mailboxes, cells, kernel_drops, shards, threads: Vec::new() };
+        let parts = sockets.into_iter().zip(&running.mailboxes).zip(&running.cells).zip(machines).zip(lives);
+        for (number, ((((sockets, mailbox), cells), machine), life)) in parts.enumerate() {
             let shard = Shard::new(sockets, Arc::clone(mailbox), Arc::clone(cells), machine);
-            let thread = thread::Builder::new().name(format!("radmit-shard-{number}")).spawn(move || shard.run());
+            let thread = thread::Builder::new().name(format!("radmit-shard-{number}")).spawn(move || {
+                let _life = life;
+                shard.run();
+            });
             match thread {
                 Ok(thread) => running.threads.push(thread),
                 Err(source) => {
@@ -190,6 +195,7 @@ pub struct Running {
     mailboxes: Vec<Arc<Mailbox>>,
     cells: Vec<Arc<ShardCells>>,
     kernel_drops: KernelDrops,
+    shards: ShardLives,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -218,10 +224,10 @@ impl Running {
         &self.kernel_drops
     }
 
-    /// How many shards still work. Fewer than there are, while nobody stopped them, is a bug: the health page tells it.
+    /// Which shards still work.
     #[must_use]
-    pub fn shards_alive(&self) -> usize {
-        self.threads.iter().filter(|thread| !thread.is_finished()).count()
+    pub const fn shards(&self) -> &ShardLives {
+        &self.shards
     }
 
     /// Tells all shards to take nothing new, to answer what waits, and to end at `until` at the latest.
@@ -260,5 +266,38 @@ impl KernelDrops {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().filter_map(Weak::upgrade).map(|socket| u64::from(socket.kernel_drops())).sum()
+    }
+}
+
+/// Tells which shards have ended, without keeping any alive.
+#[derive(Clone, Debug)]
+pub struct ShardLives(Arc<[Weak<()>]>);
+
+impl ShardLives {
+    /// What is wrong, as a sentence: one has ended although nobody stopped it, which is a bug. None if all work.
+    #[must_use]
+    pub fn ailment(&self) -> Option<String> {
+        let numbered = self.0.iter().enumerate();
+        let ended: Vec<String> =
+            numbered.filter(|(_, life)| life.strong_count() == 0).map(|(number, _)| number.to_string()).collect();
+        (!ended.is_empty()).then(|| {
+            let (numbers, of) = (ended.join(", "), self.0.len());
+            format!("of {of} shards these have ended with a bug, and answer nobody: {numbers}; restart radmit")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_that_has_ended_is_named() {
+        let mut lives: Vec<Arc<()>> = (0..3).map(|_| Arc::default()).collect();
+        let shards = ShardLives(lives.iter().map(Arc::downgrade).collect());
+        assert_eq!(shards.ailment(), None);
+        lives.remove(1);
+        let told = "of 3 shards these have ended with a bug, and answer nobody: 1; restart radmit";
+        assert_eq!(shards.ailment().as_deref(), Some(told));
     }
 }

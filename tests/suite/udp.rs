@@ -382,10 +382,12 @@ fn a_stop_answers_what_waits_and_then_ends() {
     while told.recv_timeout(PATIENCE).unwrap() != Told::Draining {}
     // Draining is the machine's business; the shard still brings it what arrives.
     assert_eq!(ask(&client, &[1, 1]), [0, 1, 1]);
-    assert_eq!(running.shards_alive(), 1);
+    let shards = running.shards().clone();
+    assert_eq!(shards.ailment(), None);
     running.mailboxes()[0].deliver(answer());
     assert_eq!(receive(&client), b"resumed");
     assert_eq!(running.join(), 0);
+    assert!(shards.ailment().is_some_and(|ailment| ailment.contains("of 1 shards")));
 }
 
 #[test]

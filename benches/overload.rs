@@ -95,7 +95,7 @@ fn main() {
         println!(
             "{round:<6} {capacity:>10.0} {:>8.2} {goodput:>9.0} {:>8.2} {lost:>10} {by_kernel:>10} {by_radmit:>10} \
              {:>10} {recovered:>12}",
-            per_second(&report, tally.sent) / capacity,
+            report.sent_per_second() / capacity,
             goodput / capacity,
             unsent.iter().sum::<u64>(),
         );
@@ -134,11 +134,6 @@ fn load(address: SocketAddr, pace: Pace, duration: Duration) -> Report {
 /// Into VLAN 20.
 fn is_accepted(reply: &Packet<'_>) -> bool {
     reply.first(kind::TUNNEL_PRIVATE_GROUP_ID) == Some(b"20")
-}
-
-#[expect(clippy::cast_precision_loss, reason = "there are fewer than 2^52")]
-fn per_second(report: &Report, count: u64) -> f64 {
-    count as f64 / report.elapsed.as_secs_f64()
 }
 
 /// The value behind this option, or its default. `cargo bench` adds options of its own, which are passed over.

@@ -115,7 +115,7 @@ impl Conversations {
         self.traffic.start(now, place, request);
         if !has_room {
             // The server's State leaves none.
-            self.lose(place, Loss::SendFailed);
+            self.lose(now, place, Loss::SendFailed);
         }
     }
 }
@@ -229,17 +229,17 @@ impl Load for Conversations {
                 if cause.is_wrong_answer() {
                     ledger.tally.disbelieved.count(cause);
                 }
-                ledger.lost(cause);
+                ledger.lost(now, cause);
             }
             Step::End(_) | Step::Lost(_) => {}
         }
         self.busy.remove(&request.device);
     }
 
-    fn lose(&mut self, place: Place, cause: Loss) {
+    fn lose(&mut self, now: Mono, place: Place, cause: Loss) {
         let device = self.traffic.in_flight.request(place).map(|request| request.device);
         device.map(|device| self.busy.remove(&device));
-        self.traffic.lose(place, cause);
+        self.traffic.lose(now, place, cause);
     }
 }
 
@@ -479,11 +479,11 @@ mod tests {
                     4 | 5 => drop(toy.answer(&request, REJECT)),
                     6 => drop(toy.answer(&request, ACCEPT)),
                     7 => toy.talks.receive(toy.now, request.0, &request.1, &mut toy.sent),
-                    _ => toy.talks.unsent(request.0, request.1[1]),
+                    _ => toy.talks.unsent(toy.now, request.0, request.1[1]),
                 }
                 prop_assert_eq!(toy.talks.busy.len(), toy.talks.traffic.in_flight.count());
             }
-            toy.talks.stop();
+            toy.talks.stop(toy.now);
             while !toy.talks.is_finished() {
                 now += 100;
                 toy.at(now);

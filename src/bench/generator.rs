@@ -357,6 +357,56 @@ mod tests {
         assert!(toy.generator.is_finished());
     }
 
+    /// What a whole run tells of rates, each request answered `after` so many milliseconds, or never.
+    fn rates(plan: Plan, after: Option<u64>) -> (u64, u64, Duration, Duration) {
+        let mut toy = Toy::new(plan);
+        let mut waiting: Vec<(u64, (usize, Vec<u8>))> = Vec::new();
+        for now in 0..100_000 {
+            toy.now = millis(now);
+            waiting.retain(|(due, request)| {
+                if *due <= now {
+                    toy.answer(request);
+                }
+                *due > now
+            });
+            let sent = toy.at(now);
+            waiting.extend(sent.into_iter().filter_map(|request| Some((now + after?, request))));
+            if toy.generator.is_finished() {
+                break;
+            }
+        }
+        let ended = Box::new(toy.generator).finish();
+        (ended.tally.sent_in_time, ended.tally.answered_in_time, ended.measured, ended.elapsed)
+    }
+
+    #[test]
+    fn rates_are_those_of_the_time_in_which_requests_were_due() {
+        let second = Duration::from_secs(1);
+        let plan = |pace| Plan { pace, duration: second, timeout: 5 * second, ..plan() };
+        // What is answered only after the last request makes its rate no lower, and is in no rate of answers.
+        let slow = rates(plan(Pace::Steady(100.0)), Some(1_020));
+        assert_eq!(slow, (100, 0, second, Duration::from_millis(2_010)));
+        assert_eq!(rates(plan(Pace::Steady(100.0)), Some(20)), (100, 99, second, Duration::from_millis(1_010)));
+        // The last request is sent long before the end.
+        let rare = Plan { duration: 2 * second, ..plan(Pace::Steady(1.0)) };
+        assert_eq!(rates(rare, Some(1)), (2, 2, 2 * second, Duration::from_millis(1_001)));
+        // Requests that are never answered take their time all the same.
+        let dead = Plan { timeout: second / 10, duration: second / 5, ..plan(Pace::Window(64)) };
+        assert_eq!(rates(dead, None), (128, 0, second / 5, second / 5));
+    }
+
+    #[test]
+    fn a_count_ends_the_measured_time_when_the_next_request_would_be_due_or_the_last_is_over() {
+        let plan = |pace, count| Plan { pace, count: Some(count), duration: Duration::from_secs(60), ..plan() };
+        assert_eq!(rates(plan(Pace::Steady(100.0), 50), Some(1)).2, Duration::from_millis(500));
+        assert_eq!(
+            rates(plan(Pace::Window(10), 20), Some(7)),
+            (20, 20, Duration::from_millis(14), Duration::from_millis(14))
+        );
+        let dead = rates(plan(Pace::Window(64), 128), None);
+        assert_eq!(dead, (128, 0, Duration::from_millis(200), Duration::from_millis(200)));
+    }
+
     #[test]
     fn seconds_come_one_by_one_and_hold_what_happened_in_them() {
         let mut toy = Toy::new(Plan { pace: Pace::Steady(10.0), duration: Duration::from_secs(2), ..plan() });
@@ -394,10 +444,10 @@ mod tests {
                     0..3 => toy.answer(&request),
                     3 => toy.receive(request.0, &unsigned_reply(&request.1)),
                     4 => toy.receive(request.0, &request.1),
-                    _ => toy.generator.unsent(request.0, request.1[1]),
+                    _ => toy.generator.unsent(toy.now, request.0, request.1[1]),
                 }
             }
-            toy.generator.stop();
+            toy.generator.stop(toy.now);
             while !toy.generator.is_finished() {
                 now += 100;
                 toy.at(now);

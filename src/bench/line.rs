@@ -50,7 +50,7 @@ impl Line {
         let mut now = clock::now().mono;
         while !self.work.is_finished() {
             if self.plan.stop.load(Relaxed) {
-                self.work.stop();
+                self.work.stop(now);
             }
             self.wait(now);
             self.receive();
@@ -129,7 +129,7 @@ impl Line {
                 }
                 Ok(0) | Err(_) => {
                     if let Some(identifier) = self.out.octets(first).get(1) {
-                        self.work.unsent(number, *identifier);
+                        self.work.unsent(now, number, *identifier);
                     }
                     1
                 }

@@ -19,8 +19,11 @@ use super::{
 pub struct Report {
     /// What was carried out.
     pub plan: Plan,
-    /// The measured part, from its beginning to the last request or answer.
+    /// The measured part, from its beginning to the last request, answer or loss.
     pub elapsed: Duration,
+    /// For how long of it requests became due; in a closed loop with a count, all of it. Rates are told over this, and made of
+    /// what happened in it. None if there was nothing.
+    pub measured: Option<Duration>,
     /// What became of the requests.
     pub tally: Tally,
     /// The timeline.
@@ -67,10 +70,16 @@ impl Row {
 pub const PERCENTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
 
 impl Report {
+    /// Requests sent a second.
+    #[must_use]
+    pub fn sent_per_second(&self) -> f64 {
+        per_second(self.tally.sent_in_time, self.measured.unwrap_or_default())
+    }
+
     /// Right answers a second.
     #[must_use]
     pub fn answered_per_second(&self) -> f64 {
-        per_second(self.tally.answered(), self.elapsed)
+        per_second(self.tally.answered_in_time, self.measured.unwrap_or_default())
     }
 
     /// Whether at least one request was answered and no answer was wrong. Lost requests don't count here: to lose some
@@ -90,11 +99,12 @@ impl Report {
             "server": self.plan.server.to_string(),
             "mode": mode(&self.plan),
             "elapsed-s": self.elapsed.as_secs_f64(),
+            "measured-s": self.measured.unwrap_or_default().as_secs_f64(),
             "requests": {
                 "due": tally.due,
                 "sent": tally.sent,
                 "retransmitted": tally.retransmitted,
-                "sent-per-second": per_second(tally.sent, self.elapsed),
+                "sent-per-second": self.sent_per_second(),
             },
             "answers": {
                 "total": tally.answered(),
@@ -213,22 +223,24 @@ mod tests {
             Plan::new(([127, 0, 0, 1], 1812).into(), Arc::new(Secret::new(b"secret".to_vec()).expect("it has octets")));
         plan.pace = Pace::Storm { rate: 10.0, ramp: Duration::from_secs(1) };
         plan.distribution = Distribution::Zipf(1.0);
-        let mut tally = Tally { due: 3, sent: 2, late: 1, ..Tally::default() };
+        let mut tally = Tally { due: 3, sent: 2, sent_in_time: 2, answered_in_time: 1, late: 1, ..Tally::default() };
         tally.latency[Verdict::Accept as usize].record(Duration::from_micros(100));
         tally.lost.count(Loss::NoAnswer);
         tally.lost.count(Loss::NoIdentifier);
         let mut second = Second { sent: 2, answered: 1, lost: 2, ..Second::new(0) };
         second.latency.record(Duration::from_micros(100));
-        let report = Report { plan, elapsed: Duration::from_millis(500), tally, rows: vec![Row::of(&second)] };
+        let (elapsed, measured) = (Duration::from_millis(700), Some(Duration::from_millis(500)));
+        let report = Report { plan, elapsed, measured, tally, rows: vec![Row::of(&second)] };
         let json = report.json();
         let fields = json.as_object().unwrap().iter().map(|(name, value)| format!("{name} {value}"));
         insta::assert_snapshot!(fields.collect::<Vec<_>>().join("\n"), @r#"
         answers {"after-retransmission":0,"by-code":{"accept":1,"challenge":0,"other":0,"reject":0},"per-second":2.0,"total":1}
-        elapsed-s 0.5
+        elapsed-s 0.7
         latency-by-code-us {"accept":{"count":1,"max":100.0,"mean":100.0,"min":100.0,"p50":100.0,"p90":100.0,"p99":100.0,"p99.9":100.0}}
         latency-from-sending-us {"count":0,"max":0.0,"mean":0.0,"min":0.0,"p50":0.0,"p90":0.0,"p99":0.0,"p99.9":0.0}
         latency-us {"count":1,"max":100.0,"mean":100.0,"min":100.0,"p50":100.0,"p90":100.0,"p99":100.0,"p99.9":100.0}
         lost {"by-cause":{"device":0,"generator-late":0,"malformed":0,"missing-message-authenticator":0,"no-answer":1,"no-device":0,"no-identifier":1,"refused":0,"send-failed":0,"unexpected":0,"wrong-authenticator":0,"wrong-code":0,"wrong-message-authenticator":0},"total":2}
+        measured-s 0.5
         mode {"count":null,"devices":1,"distribution":"zipf:1","duration-s":10.0,"kind":"storm","latency-begins":"due","method":"mab","ramp-s":1.0,"rate":10.0,"retries":0,"sockets":8,"threads":1,"timeout-s":3.0,"warm-up-s":0.0}
         replies {"disbelieved":{"by-cause":{"malformed":0,"missing-message-authenticator":0,"unexpected":0,"wrong-authenticator":0,"wrong-code":0,"wrong-message-authenticator":0},"total":0},"dropped-here":0,"duplicate":0,"late":1,"refusals":0,"stray":0}
         requests {"due":3,"retransmitted":0,"sent":2,"sent-per-second":4.0}

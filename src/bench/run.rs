@@ -64,6 +64,12 @@ pub fn run(plan: &Plan, each_second: &mut dyn FnMut(&Row)) -> Result<Report, Ref
         // A thread that panicked has told so on stderr; its numbers are missing, and that must not look like a result.
         let ended = thread.join().map_err(|_| Refused::Thread(io::Error::other("a thread of the load panicked")))?;
         report.elapsed = report.elapsed.max(ended.elapsed);
+        report.measured = Some(match (report.measured, plan.pace.rate()) {
+            (None, _) => ended.measured,
+            // In an open loop threads take turns: it ends when the first of them has nothing more to come.
+            (Some(others), Some(_)) => others.min(ended.measured),
+            (Some(others), None) => others.max(ended.measured),
+        });
         report.tally.add(&ended.tally);
     }
     Ok(report)
@@ -160,7 +166,7 @@ fn follow(timelines: &[Receiver<Second>], each_second: &mut dyn FnMut(&Row)) -> 
 
 impl Report {
     fn new(plan: &Plan, rows: Vec<Row>) -> Self {
-        Self { plan: plan.clone(), elapsed: Duration::ZERO, tally: Tally::default(), rows }
+        Self { plan: plan.clone(), elapsed: Duration::ZERO, measured: None, tally: Tally::default(), rows }
     }
 }
 

@@ -178,6 +178,10 @@ pub struct Tally {
     pub due: u64,
     /// Of those, sent.
     pub sent: u64,
+    /// Of those, sent while requests still became due: what the rate is made of.
+    pub sent_in_time: u64,
+    /// Right answers that came while requests still became due: what the rate is made of.
+    pub answered_in_time: u64,
     /// Sent again.
     pub retransmitted: u64,
     /// Latencies of right answers by [`Verdict`], from the moment at which the request was due.
@@ -235,6 +239,8 @@ impl Tally {
     pub fn add(&mut self, other: &Self) {
         self.due += other.due;
         self.sent += other.sent;
+        self.sent_in_time += other.sent_in_time;
+        self.answered_in_time += other.answered_in_time;
         self.retransmitted += other.retransmitted;
         self.latency.iter_mut().zip(&other.latency).for_each(|(sum, more)| sum.add(more));
         self.service.add(&other.service);

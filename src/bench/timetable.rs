@@ -73,6 +73,7 @@ impl Timetable {
         let due = self.due.unwrap_or(now);
         if due >= ledger.end || (self.left == 0 && ledger.counts(due)) {
             self.is_over = true;
+            ledger.over(if due >= ledger.end { ledger.end } else { self.due.unwrap_or(Mono::NEVER) });
             return None;
         }
         if due > now {
@@ -116,8 +117,9 @@ impl Timetable {
     }
 
     /// Ends it: nothing more becomes due.
-    pub(super) const fn stop(&mut self) {
+    pub(super) fn stop(&mut self, now: Mono, ledger: &mut Ledger) {
         self.is_over = true;
+        ledger.over(now.min(ledger.end));
     }
 
     /// Whether nothing more becomes due.

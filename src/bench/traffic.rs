@@ -44,8 +44,8 @@ pub(super) trait Load: Send {
     fn answered(&mut self, now: Mono, place: Place, verdict: Verdict, octets: &[u8], out: &mut dyn Outbox);
 
     /// Gives the request of this place up, if there is one.
-    fn lose(&mut self, place: Place, cause: Loss) {
-        self.traffic_mut().lose(place, cause);
+    fn lose(&mut self, now: Mono, place: Place, cause: Loss) {
+        self.traffic_mut().lose(now, place, cause);
     }
 }
 
@@ -71,7 +71,7 @@ impl<L: Load> Work for L {
         for _ in 0..STEPS {
             match self.traffic_mut().silent(now) {
                 Some((place, Silence::Again)) => self.send_again(place, out),
-                Some((place, Silence::Lost(cause))) => self.lose(place, cause),
+                Some((place, Silence::Lost(cause))) => self.lose(now, place, cause),
                 None => return,
             }
         }
@@ -80,7 +80,7 @@ impl<L: Load> Work for L {
     fn receive(&mut self, now: Mono, socket: usize, octets: &[u8], out: &mut dyn Outbox) {
         match self.traffic_mut().receive(now, socket, octets) {
             Some((place, Ok(verdict))) => self.answered(now, place, verdict, octets, out),
-            Some((place, Err(cause))) => self.lose(place, cause),
+            Some((place, Err(cause))) => self.lose(now, place, cause),
             None => {}
         }
     }
@@ -89,16 +89,16 @@ impl<L: Load> Work for L {
         self.traffic_mut().refused(now, socket);
     }
 
-    fn unsent(&mut self, socket: usize, identifier: u8) {
-        self.lose(Place::of(socket, identifier), Loss::SendFailed);
+    fn unsent(&mut self, now: Mono, socket: usize, identifier: u8) {
+        self.lose(now, Place::of(socket, identifier), Loss::SendFailed);
     }
 
     fn take_second(&mut self, now: Mono) -> Option<Second> {
         self.traffic_mut().take_second(now)
     }
 
-    fn stop(&mut self) {
-        self.traffic_mut().stop();
+    fn stop(&mut self, now: Mono) {
+        self.traffic_mut().stop(now);
     }
 
     fn is_finished(&self) -> bool {
@@ -235,10 +235,10 @@ impl<T> Traffic<T> {
     }
 
     /// Gives a request up; what it belonged to.
-    pub(super) fn lose(&mut self, place: Place, cause: Loss) -> Option<T> {
+    pub(super) fn lose(&mut self, now: Mono, place: Place, cause: Loss) -> Option<T> {
         let request = self.in_flight.finish(place, false)?;
         if request.is_measured {
-            self.ledger.lost(cause);
+            self.ledger.lost(now, cause);
         }
         Some(request.of)
     }
@@ -247,8 +247,8 @@ impl<T> Traffic<T> {
         self.ledger.take_second(now, self.in_flight.count())
     }
 
-    const fn stop(&mut self) {
-        self.timetable.stop();
+    fn stop(&mut self, now: Mono) {
+        self.timetable.stop(now, &mut self.ledger);
     }
 
     const fn is_finished(&self) -> bool {

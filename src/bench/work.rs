@@ -32,13 +32,13 @@ pub(super) trait Work: Send {
     fn refused(&mut self, now: Mono, socket: usize);
 
     /// The system did not take the request of this Identifier.
-    fn unsent(&mut self, socket: usize, identifier: u8);
+    fn unsent(&mut self, now: Mono, socket: usize, identifier: u8);
 
     /// A second that is over; to be asked again until there is none.
     fn take_second(&mut self, now: Mono) -> Option<Second>;
 
     /// Ends it: nothing more becomes due.
-    fn stop(&mut self);
+    fn stop(&mut self, now: Mono);
 
     /// Whether nothing more becomes due and nothing is under way.
     fn is_finished(&self) -> bool;
@@ -56,8 +56,10 @@ pub(super) struct Ended {
     pub(super) tally: Tally,
     /// The last second, which may not have been whole.
     pub(super) last: Second,
-    /// How long the measured part lasted: from its beginning to the last request or answer.
+    /// From the beginning of the measured part to the last request, answer or loss.
     pub(super) elapsed: Duration,
+    /// For how long requests became due, the warm-up not included: what rates are told over.
+    pub(super) measured: Duration,
 }
 
 /// Which share of a run a thread has.
@@ -99,6 +101,8 @@ pub(super) struct Ledger {
     pub(super) tally: Tally,
     second: Second,
     last_event: Mono,
+    /// When nothing more became due.
+    until: Option<Mono>,
 }
 
 impl Ledger {
@@ -111,7 +115,20 @@ impl Ledger {
             tally: Tally::default(),
             second: Second::new(0),
             last_event: measured_from,
+            until: None,
         }
+    }
+
+    /// From `at` on nothing becomes due. [`Mono::NEVER`]: a closed loop has sent as many as it may; it lasts as long as its
+    /// last request, since each of them waited for one before.
+    pub(super) fn over(&mut self, at: Mono) {
+        self.until.get_or_insert(at);
+    }
+
+    /// Whether what happens now happens while requests become due. Answers to the last ones would make rates too high, or, if
+    /// their time counted too, too low.
+    fn is_in_time(&self, now: Mono) -> bool {
+        now <= self.until.unwrap_or(self.end)
     }
 
     /// What becomes due now counts.
@@ -122,6 +139,7 @@ impl Ledger {
     /// A request that counts was sent.
     pub(super) fn sent(&mut self, now: Mono, due: Mono) {
         self.tally.sent += 1;
+        self.tally.sent_in_time += u64::from(self.is_in_time(now));
         self.tally.lateness.record(now.since(due));
         self.second.sent += 1;
         self.last_event = now;
@@ -133,21 +151,22 @@ impl Ledger {
         if let Some(histogram) = self.tally.latency.get_mut(verdict as usize) {
             histogram.record(latency);
         }
+        self.tally.answered_in_time += u64::from(self.is_in_time(now));
         self.second.answered += 1;
         self.second.latency.record(latency);
         self.last_event = now;
     }
 
     /// A request that counts was lost.
-    pub(super) fn lost(&mut self, cause: Loss) {
+    pub(super) fn lost(&mut self, now: Mono, cause: Loss) {
         self.tally.lost.count(cause);
         self.second.lost += 1;
+        self.last_event = self.last_event.max(now);
     }
 
     /// A request that counts was given up before it was sent.
     pub(super) fn skipped(&mut self, now: Mono, cause: Loss) {
-        self.lost(cause);
-        self.last_event = self.last_event.max(now.min(self.end));
+        self.lost(now.min(self.end), cause);
     }
 
     /// A datagram came that answers nothing.
@@ -168,7 +187,9 @@ impl Ledger {
     }
 
     pub(super) fn finish(self) -> Ended {
-        Ended { tally: self.tally, last: self.second, elapsed: self.last_event.since(self.measured_from) }
+        let until = self.until.filter(|until| *until != Mono::NEVER).unwrap_or(self.last_event);
+        let (elapsed, measured) = (self.last_event.since(self.measured_from), until.since(self.measured_from));
+        Ended { tally: self.tally, last: self.second, elapsed, measured }
     }
 }
 

@@ -73,8 +73,8 @@ fn load(plan: &Plan) -> String {
 }
 
 fn requests(report: &Report) -> String {
-    let (tally, secs) = (&report.tally, report.elapsed.as_secs_f64());
-    let rate = if secs > 0.0 { tally.sent as f64 / secs } else { 0.0 };
+    let (tally, secs, rate) =
+        (&report.tally, report.measured.unwrap_or_default().as_secs_f64(), report.sent_per_second());
     let mut text = format!("{} due in {secs:.2} s, {} sent ({rate:.0}/s)", tally.due, tally.sent);
     if tally.retransmitted > 0 {
         let _ = write!(text, ", {} sent again", tally.retransmitted);
@@ -185,7 +185,17 @@ mod tests {
     fn report(pace: Pace) -> Report {
         let secret = Arc::new(Secret::new(b"secret".to_vec()).unwrap());
         let plan = Plan { pace, ..Plan::new(([127, 0, 0, 1], 1812).into(), secret) };
-        let mut tally = Tally { due: 1_000, sent: 998, retransmitted: 4, late: 1, duplicates: 2, ..Tally::default() };
+        let (sent_in_time, answered_in_time) = (998, 970);
+        let mut tally = Tally {
+            due: 1_000,
+            sent: 998,
+            sent_in_time,
+            answered_in_time,
+            retransmitted: 4,
+            late: 1,
+            duplicates: 2,
+            ..Tally::default()
+        };
         for number in 1..=990 {
             let latency = Duration::from_micros(number * 20);
             tally.latency[usize::from(number > 980)].record(latency);
@@ -203,7 +213,8 @@ mod tests {
             p99: Duration::from_micros(19_600),
             max: Duration::from_millis(1_980),
         };
-        Report { plan, elapsed: Duration::from_millis(1_250), tally, rows: vec![row] }
+        let (elapsed, measured) = (Duration::from_millis(4_250), Some(Duration::from_millis(1_250)));
+        Report { plan, elapsed, measured, tally, rows: vec![row] }
     }
 
     #[test]
@@ -211,7 +222,7 @@ mod tests {
         insta::assert_snapshot!(table(&report(Pace::Steady(800.0)), true), @r#"
         server    127.0.0.1:1812, open loop, 800 a second; 8 source ports, 1 thread, 1 device
         requests  1000 due in 1.25 s, 998 sent (798/s), 4 sent again
-        answers   990 (792/s): 980 accept 10 reject
+        answers   990 (776/s): 980 accept 10 reject
         lost      10 (1.000 %)
                           8  no answer in time; overload, or an unknown client, or another secret
                           2  due, but all Identifiers were under way; use more --sockets
@@ -234,7 +245,7 @@ mod tests {
         insta::assert_snapshot!(table(&report(Pace::Window(64)), false), @r#"
         server    127.0.0.1:1812, closed loop, 64 under way; 8 source ports, 1 thread, 1 device
         requests  1000 due in 1.25 s, 998 sent (798/s), 4 sent again
-        answers   990 (792/s): 980 accept 10 reject
+        answers   990 (776/s): 980 accept 10 reject
         lost      10 (1.000 %)
                           8  no answer in time; overload, or an unknown client, or another secret
                           2  due, but all Identifiers were under way; use more --sockets

@@ -338,6 +338,38 @@ mod tests {
     }
 
     #[test]
+    fn answers_later_than_some_uses_of_their_identifier_do_not_count_as_wrong() {
+        let mut toy = Toy::new(Plan { pace: Pace::Window(256), sockets: 1, ..plan() });
+        let uses: Vec<_> = (0..6).map(|number| toy.at(number * 100)).collect();
+        // Three uses ago: it is remembered.
+        toy.answer(&uses[2][0]);
+        assert_eq!((toy.tally().late, toy.tally().wrong_answers()), (1, 0));
+        // Nobody remembers that one, but answers are known to be as late as that.
+        toy.answer(&uses[0][0]);
+        assert_eq!((toy.tally().unattributed, toy.tally().wrong_answers()), (1, 0));
+        toy.at(600);
+        assert_eq!(
+            toy.tally().lost.of(Loss::WrongAuthenticator),
+            0,
+            "its request lacks an answer, and has no wrong one"
+        );
+    }
+
+    #[test]
+    fn what_fits_no_request_counts_as_wrong_while_answers_are_prompt() {
+        let mut toy = Toy::new(Plan { pace: Pace::Window(256), sockets: 1, ..plan() });
+        let first = toy.at(0);
+        toy.now = millis(1);
+        toy.answer(&first[1]);
+        let uses: Vec<_> = (1..6).map(|number| toy.at(number * 100)).collect();
+        toy.answer(&first[0]);
+        assert_eq!((toy.tally().unattributed, toy.tally().wrong_answers()), (0, 1));
+        let other = Secret::new(b"other".to_vec()).unwrap();
+        toy.receive(0, &reply(&uses[4][0].1, Code::ACCESS_ACCEPT, &other));
+        assert_eq!((toy.tally().unattributed, toy.tally().wrong_answers()), (0, 2));
+    }
+
+    #[test]
     fn silence_after_a_refusal_is_a_refusal() {
         let mut toy = Toy::new(Plan { pace: Pace::Window(1), count: Some(1), sockets: 1, ..plan() });
         toy.at(0);

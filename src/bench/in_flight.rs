@@ -29,12 +29,17 @@ pub(super) struct Request<T = ()> {
     pub(super) of: T,
 }
 
-/// The request that had an Identifier before: its late and repeated answers are told from wrong ones by it.
+/// A request that had an Identifier before: its late and repeated answers are told from wrong ones by it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Former {
     pub(super) authenticator: [u8; 16],
     pub(super) was_answered: bool,
+    /// When it first left.
+    pub(super) sent: Mono,
 }
+
+/// Requests before the present one that an Identifier remembers.
+const FORMERS: usize = 3;
 
 /// A place in the table: source port and Identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +63,8 @@ impl Place {
 #[derive(Clone, Debug)]
 struct Slot<T> {
     request: Option<Request<T>>,
-    former: Option<Former>,
+    /// The last one first.
+    formers: [Option<Former>; FORMERS],
     deadline: Mono,
     /// The neighbours in the order of deadlines.
     before: Option<usize>,
@@ -67,7 +73,7 @@ struct Slot<T> {
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self { request: None, former: None, deadline: Mono::default(), before: None, after: None }
+        Self { request: None, formers: [None; FORMERS], deadline: Mono::default(), before: None, after: None }
     }
 }
 
@@ -149,16 +155,18 @@ impl<T> InFlight<T> {
         self.slots.get_mut(place.0)?.request.as_mut()
     }
 
-    /// The request that had the place before the present one, or before it became free.
-    pub(super) fn former(&self, place: Place) -> Option<Former> {
-        self.slots.get(place.0)?.former
+    /// The requests that had the place before the present one, or before it became free; the last one first.
+    pub(super) fn formers(&self, place: Place) -> [Option<Former>; FORMERS] {
+        self.slots.get(place.0).map_or([None; FORMERS], |slot| slot.formers)
     }
 
     /// Ends the wait: the place is free.
     pub(super) fn finish(&mut self, place: Place, was_answered: bool) -> Option<Request<T>> {
         let slot = self.slots.get_mut(place.0)?;
         let request = slot.request.take()?;
-        slot.former = Some(Former { authenticator: request.authenticator, was_answered });
+        slot.formers.rotate_right(1);
+        let [last, ..] = &mut slot.formers;
+        *last = Some(Former { authenticator: request.authenticator, was_answered, sent: request.sent });
         self.count -= 1;
         self.remove(place.0);
         if let Some(free) = self.free.get_mut(place.socket()) {
@@ -248,7 +256,7 @@ mod tests {
         assert!(!in_flight.has_room() && in_flight.take().is_none());
         in_flight.finish(Place::of(0, 77), false);
         assert_eq!(in_flight.take(), Some(Place::of(0, 77)));
-        assert!(in_flight.former(Place::of(0, 77)).is_some_and(|former| !former.was_answered));
+        assert!(in_flight.formers(Place::of(0, 77))[0].is_some_and(|former| !former.was_answered));
     }
 
     #[test]

@@ -117,6 +117,7 @@ impl Report {
                 "disbelieved": causes(&tally.disbelieved, Loss::is_wrong_answer),
                 "duplicate": tally.duplicates,
                 "late": tally.late,
+                "unattributed": tally.unattributed,
                 "stray": tally.strays,
                 "refusals": tally.refusals,
                 "dropped-here": tally.dropped_here,
@@ -242,7 +243,7 @@ mod tests {
         lost {"by-cause":{"device":0,"generator-late":0,"malformed":0,"missing-message-authenticator":0,"no-answer":1,"no-device":0,"no-identifier":1,"refused":0,"send-failed":0,"unexpected":0,"wrong-authenticator":0,"wrong-code":0,"wrong-message-authenticator":0},"total":2}
         measured-s 0.5
         mode {"count":null,"devices":1,"distribution":"zipf:1","duration-s":10.0,"kind":"storm","latency-begins":"due","method":"mab","ramp-s":1.0,"rate":10.0,"retries":0,"sockets":8,"threads":1,"timeout-s":3.0,"warm-up-s":0.0}
-        replies {"disbelieved":{"by-cause":{"malformed":0,"missing-message-authenticator":0,"unexpected":0,"wrong-authenticator":0,"wrong-code":0,"wrong-message-authenticator":0},"total":0},"dropped-here":0,"duplicate":0,"late":1,"refusals":0,"stray":0}
+        replies {"disbelieved":{"by-cause":{"malformed":0,"missing-message-authenticator":0,"unexpected":0,"wrong-authenticator":0,"wrong-code":0,"wrong-message-authenticator":0},"total":0},"dropped-here":0,"duplicate":0,"late":1,"refusals":0,"stray":0,"unattributed":0}
         requests {"due":3,"retransmitted":0,"sent":2,"sent-per-second":4.0}
         sent-after-due-us {"count":0,"max":0.0,"mean":0.0,"min":0.0,"p50":0.0,"p90":0.0,"p99":0.0,"p99.9":0.0}
         server "127.0.0.1:1812"

@@ -200,6 +200,9 @@ pub struct Tally {
     pub duplicates: u64,
     /// Right answers to requests that had been given up.
     pub late: u64,
+    /// Answers that fit no request that is remembered, at Identifiers that were used again within the time that answers take:
+    /// they may be right ones that came very late, so that they say nothing about the server.
+    pub unattributed: u64,
     /// Datagrams that answer nothing that was sent lately.
     pub strays: u64,
     /// Notices that nobody listens there.
@@ -250,6 +253,7 @@ impl Tally {
         self.disbelieved.add(&other.disbelieved);
         self.duplicates += other.duplicates;
         self.late += other.late;
+        self.unattributed += other.unattributed;
         self.strays += other.strays;
         self.refusals += other.refusals;
         self.dropped_here += other.dropped_here;

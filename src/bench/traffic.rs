@@ -4,7 +4,7 @@
 //! Owns the rules that MAC bypasses and EAP-TLS have in common. What is written into a request, and what an answer means for
 //! it, stands in `generator` and `conversations`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{clock::Mono, engine::action::Outbox};
 
@@ -124,6 +124,8 @@ pub(super) struct Traffic<T> {
     window: usize,
     /// When each source port was last told that nobody listens.
     refused_at: Vec<Option<Mono>>,
+    /// The longest that a right answer took after its request, those that came too late included.
+    slowest: Duration,
 }
 
 /// What becomes of a request that has waited for its answer long enough.
@@ -148,6 +150,7 @@ impl<T> Traffic<T> {
             timetable: Timetable::new(&plan, share, start),
             window: window.min(most),
             refused_at: vec![None; share.sockets],
+            slowest: Duration::ZERO,
             plan,
         }
     }
@@ -195,19 +198,23 @@ impl<T> Traffic<T> {
             return None;
         };
         let place = Place::of(socket, *identifier);
-        let former = self.in_flight.former(place);
         let Some(request) = self.in_flight.request(place) else {
-            self.unasked(now, place, octets);
+            if !self.is_of_former(now, place, octets) {
+                self.ledger.stray(now);
+            }
             return None;
         };
         let cause = match judge(octets, &request.authenticator, &self.plan) {
-            Ok(verdict) => return Some((place, Ok(verdict))),
+            Ok(verdict) => {
+                self.slowest = self.slowest.max(now.since(request.sent));
+                return Some((place, Ok(verdict)));
+            }
             Err(cause) => cause,
         };
-        if is_anybodys(cause) && former.is_some_and(|former| judge(octets, &former.authenticator, &self.plan).is_ok()) {
-            self.unasked(now, place, octets);
+        if is_anybodys(cause) && self.is_of_former(now, place, octets) {
             return None;
         }
+        let request = self.in_flight.request(place)?;
         request.disbelieved = Some(cause);
         if request.is_measured {
             self.ledger.tally.disbelieved.count(cause);
@@ -215,15 +222,25 @@ impl<T> Traffic<T> {
         (!is_anybodys(cause)).then_some((place, Err(cause)))
     }
 
-    /// An answer that no present request waits for.
-    fn unasked(&mut self, now: Mono, place: Place, octets: &[u8]) {
-        let former = self.in_flight.former(place);
+    /// Whether an answer belongs, or may belong, to a request that had this place before; it is counted then.
+    fn is_of_former(&mut self, now: Mono, place: Place, octets: &[u8]) -> bool {
+        let formers = self.in_flight.formers(place);
         let counted = u64::from(self.ledger.counts(now));
-        match former.filter(|former| judge(octets, &former.authenticator, &self.plan).is_ok()) {
-            Some(former) if former.was_answered => self.ledger.tally.duplicates += counted,
-            Some(_) => self.ledger.tally.late += counted,
-            None => self.ledger.stray(now),
+        let right = formers.iter().flatten().find(|former| judge(octets, &former.authenticator, &self.plan).is_ok());
+        if let Some(former) = right {
+            self.slowest = self.slowest.max(now.since(former.sent));
+            let tally = &mut self.ledger.tally;
+            *if former.was_answered { &mut tally.duplicates } else { &mut tally.late } += counted;
+            return true;
         }
+        let [.., Some(oldest)] = formers else { return false };
+        // Answers have taken about as long as this Identifier took to be used again so often: it may belong to a request
+        // that nobody remembers. Twice, because what was seen so far need not be the longest.
+        let is_reused_soon = now.since(oldest.sent) <= self.slowest.saturating_mul(2);
+        let may_be_right =
+            is_reused_soon && matches!(judge(octets, &oldest.authenticator, &self.plan), Err(Loss::WrongAuthenticator));
+        self.ledger.tally.unattributed += if may_be_right { counted } else { 0 };
+        may_be_right
     }
 
     /// Nobody listens where this source port sends to.

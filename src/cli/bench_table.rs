@@ -100,6 +100,7 @@ fn others(out: &mut String, tally: &Tally) {
         (tally.disbelieved.total(), "answers were wrong and not believed"),
         (tally.duplicates, "answers came twice"),
         (tally.late, "answers came after their request was given up"),
+        (tally.unattributed, "answers came so late that their Identifiers were used again; use more --sockets"),
         (tally.strays, "datagrams answered nothing"),
         (tally.dropped_here, "answers were dropped by this machine, whose receive buffers were full"),
     ] {

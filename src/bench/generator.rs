@@ -382,8 +382,11 @@ mod tests {
     fn the_warm_up_counts_nowhere() {
         let warm_up = Duration::from_millis(10);
         let mut toy = Toy::new(Plan { pace: Pace::Steady(1_000.0), warm_up, count: Some(4), ..plan() });
+        toy.generator.refused(millis(9), 0);
         let sent: Vec<_> = (0..=30).flat_map(|now| toy.at(now)).collect();
-        assert_eq!((sent.len(), toy.tally().due, toy.tally().sent), (14, 4, 4));
+        assert_eq!((sent.len(), toy.tally().due, toy.tally().sent, toy.tally().refusals), (14, 4, 4, 0));
+        toy.generator.refused(millis(10), 0);
+        assert_eq!(toy.tally().refusals, 1);
         sent.iter().for_each(|request| toy.answer(request));
         assert_eq!((toy.tally().answered(), toy.tally().lost.total()), (4, 0));
         assert!(toy.generator.is_finished());

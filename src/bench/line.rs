@@ -48,6 +48,8 @@ impl Line {
     /// Runs until all is answered or lost.
     pub(super) fn run(mut self) -> Ended {
         let mut now = clock::now().mono;
+        // What each source port's buffer had dropped when the warm-up ended.
+        let mut dropped_before: Option<Vec<u32>> = None;
         while !self.work.is_finished() {
             if self.plan.stop.load(Relaxed) {
                 self.work.stop(now);
@@ -55,6 +57,9 @@ impl Line {
             self.wait(now);
             self.receive();
             now = clock::now().mono;
+            if dropped_before.is_none() && now >= self.work.measured_from() {
+                dropped_before = Some(self.dropped());
+            }
             self.work.expire(now, &mut self.out);
             self.work.offer(now, &mut self.out);
             self.flush(now);
@@ -63,10 +68,19 @@ impl Line {
                 let _ = self.seconds.send(second);
             }
         }
+        let dropped_before = dropped_before.unwrap_or_else(|| self.dropped());
+        // The kernel counts modulo 2^32.
+        let dropped = self.dropped().into_iter().zip(dropped_before).map(|(now, before)| now.wrapping_sub(before));
+        let dropped_here = dropped.map(u64::from).sum();
         let mut ended = self.work.finish();
-        ended.tally.dropped_here = self.sockets.iter().map(|socket| u64::from(socket.kernel_drops())).sum();
+        ended.tally.dropped_here = dropped_here;
         let _ = self.seconds.send(ended.last.clone());
         ended
+    }
+
+    /// What each source port's buffer has dropped since it was bound, modulo 2^32.
+    fn dropped(&self) -> Vec<u32> {
+        self.sockets.iter().map(Socket::kernel_drops).collect()
     }
 
     fn wait(&mut self, now: Mono) {

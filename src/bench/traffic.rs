@@ -109,6 +109,10 @@ impl<L: Load> Work for L {
         self.traffic().wake_at(now)
     }
 
+    fn measured_from(&self) -> Mono {
+        self.traffic().ledger.measured_from
+    }
+
     fn finish(self: Box<Self>) -> Ended {
         self.into_ended()
     }
@@ -247,7 +251,7 @@ impl<T> Traffic<T> {
     fn refused(&mut self, now: Mono, socket: usize) {
         if let Some(at) = self.refused_at.get_mut(socket) {
             *at = Some(now);
-            self.ledger.tally.refusals += 1;
+            self.ledger.tally.refusals += u64::from(self.ledger.counts(now));
         }
     }
 

@@ -46,6 +46,9 @@ pub(super) trait Work: Send {
     /// When something has to be done again, if nothing comes before.
     fn wake_at(&self, now: Mono) -> Mono;
 
+    /// When the warm-up ends.
+    fn measured_from(&self) -> Mono;
+
     /// What became of all requests.
     fn finish(self: Box<Self>) -> Ended;
 }

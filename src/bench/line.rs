@@ -13,8 +13,9 @@ use crate::{
     limits,
     udp::{
         batch::{self, Inbound},
+        ready_list::ReadyList,
         replies::Replies,
-        socket::{self, Readiness, Socket},
+        socket::{self, Socket},
     },
 };
 
@@ -31,7 +32,7 @@ pub(super) struct Line {
     work: Box<dyn Work>,
     inbound: Inbound,
     out: Replies,
-    ready: Readiness,
+    ready: ReadyList,
     seconds: SyncSender<Second>,
 }
 
@@ -40,9 +41,17 @@ const REFUSALS_IN_A_ROW: u32 = 3;
 
 impl Line {
     /// `sockets`: in the order of the work's source ports.
-    pub(super) fn new(plan: Arc<Plan>, sockets: Vec<Socket>, work: Box<dyn Work>, seconds: SyncSender<Second>) -> Self {
-        let ready = Readiness::of(sockets.iter().map(Socket::descriptor));
-        Self { plan, sockets, work, inbound: Inbound::new(), out: Replies::new(), ready, seconds }
+    ///
+    /// # Errors
+    /// What the system says when it shall watch them.
+    pub(super) fn new(
+        plan: Arc<Plan>,
+        sockets: Vec<Socket>,
+        work: Box<dyn Work>,
+        seconds: SyncSender<Second>,
+    ) -> io::Result<Self> {
+        let ready = ReadyList::of(sockets.iter().map(Socket::descriptor))?;
+        Ok(Self { plan, sockets, work, inbound: Inbound::new(), out: Replies::new(), ready, seconds })
     }
 
     /// Runs until all is answered or lost.
@@ -86,14 +95,12 @@ impl Line {
     fn wait(&mut self, now: Mono) {
         let timeout = if self.plan.is_spinning { Duration::ZERO } else { self.work.wake_at(now).since(now) };
         // A signal interrupts; the next turn waits again.
-        let _ = self.ready.wait(Some(timeout));
+        let _ = self.ready.wait(timeout);
     }
 
     fn receive(&mut self) {
-        for (number, socket) in self.sockets.iter().enumerate() {
-            if !self.ready.is_ready(number) {
-                continue;
-            }
+        for number in self.ready.ready().iter().copied() {
+            let Some(socket) = self.sockets.get(number) else { continue };
             match self.inbound.receive(socket) {
                 Ok(_) => {
                     // One moment for the whole batch: it had arrived by then.

@@ -107,7 +107,8 @@ fn line(
     };
     let work = work.map_err(Refused::Attributes)?;
     let (sender, seconds) = sync_channel(limits::BENCH_SECONDS_QUEUED_MAX);
-    Ok((Line::new(Arc::clone(plan), sockets, work, sender), seconds))
+    let line = Line::new(Arc::clone(plan), sockets, work, sender).map_err(Refused::Socket)?;
+    Ok((line, seconds))
 }
 
 fn seeds() -> Result<[u64; 3], Refused> {

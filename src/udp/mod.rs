@@ -38,6 +38,7 @@ pub mod flush;
 pub mod mailbox;
 #[cfg(any(test, not(target_os = "linux")))]
 pub mod portable;
+pub mod ready_list;
 pub mod replies;
 mod rows;
 pub mod server;

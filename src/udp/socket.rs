@@ -13,7 +13,11 @@ use std::{
     time::Duration,
 };
 #[cfg(target_os = "linux")]
-use std::{mem, ptr};
+use std::{
+    mem,
+    os::fd::{FromRawFd, OwnedFd},
+    ptr,
+};
 
 use libc::c_int;
 use socket2::{Domain, Protocol, SockAddr, Type};
@@ -383,6 +387,38 @@ impl Readiness {
     }
 }
 
+/// An instance of epoll that watches `descriptors`, each under its place in the list; the caller keeps them open.
+#[cfg(target_os = "linux")]
+pub(super) fn epoll_of(descriptors: impl IntoIterator<Item = RawFd>) -> io::Result<OwnedFd> {
+    // SAFETY: the call takes no pointer.
+    let epoll = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+    if epoll < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor was made just now, and nobody else knows it.
+    let epoll = unsafe { OwnedFd::from_raw_fd(epoll) };
+    for (place, descriptor) in (0..).zip(descriptors) {
+        let mut event = libc::epoll_event { events: libc::EPOLLIN.cast_unsigned(), u64: place };
+        // SAFETY: `event` is alive during the call, which only reads it. A wrong descriptor is an error.
+        if unsafe { libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, descriptor, &raw mut event) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(epoll)
+}
+
+/// Appends the places of some that can be read now, without waiting; the others come the next time.
+#[cfg(target_os = "linux")]
+pub(super) fn epoll_ready(epoll: &OwnedFd, ready: &mut Vec<usize>) -> io::Result<()> {
+    const TOLD_MAX: c_int = 256;
+    let mut events = [libc::epoll_event { events: 0, u64: 0 }; TOLD_MAX.cast_unsigned() as usize];
+    // SAFETY: the list is alive during the call, and the kernel writes at most as many as are said here.
+    let told = unsafe { libc::epoll_wait(epoll.as_raw_fd(), events.as_mut_ptr(), TOLD_MAX, 0) };
+    let told = usize::try_from(told).map_err(|_| io::Error::last_os_error())?;
+    ready.extend(events.iter().take(told).filter_map(|event| usize::try_from(event.u64).ok()));
+    Ok(())
+}
+
 /// Waits until `socket` takes datagrams to send again, at most for `timeout`. True if it does.
 #[must_use]
 pub fn wait_for_room(socket: &Socket, timeout: Duration) -> bool {
@@ -422,7 +458,8 @@ fn poll(watched: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<(
     if result >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 

@@ -77,7 +77,7 @@ With --eap-tls a whole handshake counts as one request, in --window, --rate and 
 and in losses; --timeout and --retries are for each of its packets.
 
 Exit code: 0 if requests were answered and no answer was wrong, whatever was lost; 1 if nothing was
-answered or an answer was wrong; 2 if the run did not begin.";
+answered, an answer was wrong, or the report could not be written; 2 if the run did not begin.";
 
 /// Arguments of `radmit bench`.
 #[derive(Debug, clap::Args)]
@@ -217,10 +217,10 @@ fn bench(arguments: &Arguments) -> Result<bool, String> {
         }
     })
     .map_err(|refused| refused.to_string())?;
-    if arguments.json {
-        output::line(report.json().to_string());
-    } else {
-        output::line(bench_table::table(&report, arguments.timeline));
+    let text = if arguments.json { report.json().to_string() } else { bench_table::table(&report, arguments.timeline) };
+    if let Err(error) = output::report(text) {
+        output::complain(format!("radmit bench: what came of it can't be written: {error}"));
+        return Ok(false);
     }
     Ok(report.is_sound())
 }

@@ -44,7 +44,6 @@ const SECRET_VARIABLE: &str = "RADMIT_SECRET";
 /// What is run when nothing else is said.
 const WINDOW: usize = 64;
 const CONVERSATIONS: usize = 16;
-const RAMP: Duration = Duration::from_secs(10);
 /// The address of device number 0, unless it is given.
 const FIRST_MAC: &str = "A4-C3-00-00-00-00";
 
@@ -105,7 +104,7 @@ pub struct Arguments {
     /// Grow from nothing to the rate within the ramp, then stay there
     #[arg(long, requires = "rate", help_heading = "Load")]
     storm: bool,
-    /// How long a storm grows [default: 10s]
+    /// How long a storm grows [default: half of the duration]
     #[arg(long, value_name = "DURATION", value_parser = duration, requires = "storm", help_heading = "Load")]
     ramp: Option<Duration>,
     /// How long requests are sent
@@ -230,7 +229,7 @@ fn plan(arguments: &Arguments, secret_of_environment: Option<String>) -> Result<
     let pace = match (arguments.rate, arguments.storm) {
         (None, _) => Pace::Window(arguments.window.unwrap_or(usual_window)),
         (Some(rate), false) => Pace::Steady(rate),
-        (Some(rate), true) => Pace::Storm { rate, ramp: arguments.ramp.unwrap_or(RAMP) },
+        (Some(rate), true) => Pace::Storm { rate, ramp: arguments.ramp.unwrap_or(arguments.duration / 2) },
     };
     let mut usual_sockets = Plan::sockets_for(pace, arguments.timeout, arguments.retries).max(arguments.threads);
     if arguments.eap_tls && pace.rate().is_some() {
@@ -410,6 +409,8 @@ mod tests {
         assert_eq!(plan.pace, Pace::Storm { rate: 5_000.0, ramp: Duration::from_secs(30) });
         assert_eq!((plan.sockets, plan.distribution), (79, Distribution::Zipf(1.2)));
         assert_eq!(plan.devices.mac(1).to_string(), "A4-C3-F0-11-22-34");
+        let storm = read("--secret x --rate 100 --storm --duration 30s").unwrap();
+        assert_eq!(storm.pace, Pace::Storm { rate: 100.0, ramp: Duration::from_secs(15) });
         let simulated = read("--secret x --sim-devices 50:7").unwrap().devices;
         assert_eq!(simulated.count(), 50);
         assert_eq!(Some(simulated.mac(49)), Fleet::generated(50, 7).at(49).and_then(|device| device.wifi_mac));

@@ -130,6 +130,14 @@ impl Plan {
         if !self.is_own_server && !self.server.ip().is_loopback() {
             return Err(Refused::NotLoopback(self.server));
         }
+        if self.server.port() == 0 {
+            return Err(Refused::NoPort);
+        }
+        if let Pace::Window(window) = self.pace
+            && window > limits::BENCH_SOCKETS_MAX * IDENTIFIERS
+        {
+            return Err(Refused::Window);
+        }
         if self.threads == 0 || self.threads > limits::BENCH_THREADS_MAX {
             return Err(Refused::Threads);
         }
@@ -188,6 +196,10 @@ fn is_rate(rate: f64) -> bool {
 pub enum Refused {
     /// The server is another machine, and nobody said that it may be loaded.
     NotLoopback(SocketAddr),
+    /// Nobody can be asked at port 0.
+    NoPort,
+    /// A window that no source ports are enough for.
+    Window,
     /// Too few or too many threads.
     Threads,
     /// Fewer source ports than threads, or too many.
@@ -226,6 +238,13 @@ impl fmt::Display for Refused {
                 "{server} is not a loopback address, and this load can keep a network's devices out; \
                  if that server is yours to load, say so with --i-own-this-server"
             ),
+            Self::NoPort => f.write_str("nobody can be asked at port 0; RADIUS servers mostly have 1812"),
+            Self::Window => write!(
+                f,
+                "a window is {} at most: {IDENTIFIERS} Identifiers for each of {} source ports",
+                limits::BENCH_SOCKETS_MAX * IDENTIFIERS,
+                limits::BENCH_SOCKETS_MAX
+            ),
             Self::Threads => write!(f, "there can be 1 to {} threads", limits::BENCH_THREADS_MAX),
             Self::Sockets => {
                 write!(f, "there can be {} source ports at most, and each thread needs one", limits::BENCH_SOCKETS_MAX)
@@ -256,6 +275,10 @@ impl fmt::Display for Refused {
             Self::Exponent => f.write_str("the exponent of zipf is above 0 and at most 10"),
             Self::Source(source) => write!(f, "{source} is of another family than the server's address"),
             Self::Attributes(full) => write!(f, "the attributes don't fit: {}", full.sentence()),
+            Self::Socket(error) if error.raw_os_error() == Some(libc::EMFILE) => f.write_str(
+                "this process may not open as many descriptors as it would need, one for each source port and a few more; \
+                 allow more with `ulimit -n 8192`, or use fewer --sockets",
+            ),
             Self::Socket(error) => write!(f, "no socket: {error}"),
             Self::Thread(error) => write!(f, "no thread: {error}"),
             Self::Random => f.write_str("the system gives no random numbers"),
@@ -290,6 +313,7 @@ mod tests {
         let usual = plan("127.0.0.1:1812");
         let storm = Pace::Storm { rate: 10.0, ramp: Duration::from_secs(1) };
         let wrong = [
+            Plan { server: ([127, 0, 0, 1], 0).into(), ..usual.clone() },
             Plan { threads: 0, ..usual.clone() },
             Plan { threads: 9, ..usual.clone() },
             Plan { sockets: limits::BENCH_SOCKETS_MAX + 1, ..usual.clone() },
@@ -316,6 +340,17 @@ mod tests {
             assert!(plan.check().is_err(), "{plan:?}");
         }
         assert!(Plan { pace: storm, ..usual }.check().is_ok());
+    }
+
+    #[test]
+    fn a_window_beyond_all_source_ports_and_a_lack_of_descriptors_are_told_as_such() {
+        let window = 99_999_999;
+        let sockets = Plan::sockets_for(Pace::Window(window), Duration::from_secs(3), 0);
+        let wide = Plan { pace: Pace::Window(window), sockets, ..plan("127.0.0.1:1812") };
+        let said = wide.check().unwrap_err().to_string();
+        assert_eq!(said, "a window is 1048576 at most: 256 Identifiers for each of 4096 source ports");
+        let said = Refused::Socket(std::io::Error::from_raw_os_error(libc::EMFILE)).to_string();
+        assert!(said.contains("`ulimit -n 8192`"), "{said}");
     }
 
     #[test]

@@ -284,7 +284,8 @@ pub const GRAPH_BATCH_PARTS_MAX: usize = 20;
 
 /// Threads of `radmit bench`; a machine with more cores runs several of them.
 pub const BENCH_THREADS_MAX: usize = 64;
-/// Source ports of `radmit bench`: a million Identifiers, and as many file descriptors as systems give without being asked.
+/// Source ports of `radmit bench`: a million Identifiers, more than any server keeps waiting. Each is a descriptor; most systems
+/// give 1,024 without being asked, and more after `ulimit -n`.
 pub const BENCH_SOCKETS_MAX: usize = 4_096;
 /// Room that each of them asks the kernel for, in octets: an answer to every Identifier, with the kernel's bookkeeping.
 pub const BENCH_RECEIVE_OCTETS: usize = 1024 * 1024;
@@ -296,6 +297,8 @@ pub const BENCH_TIMEOUT_MAX: Duration = Duration::from_secs(60);
 pub const BENCH_RETRIES_MAX: u32 = 10;
 /// The most requests a second that can be asked for; no machine makes them.
 pub const BENCH_RATE_MAX: f64 = 1e8;
+/// How long nothing new is sent after the system did not take a request: what it lacks is not there at once.
+pub const BENCH_SEND_PAUSE: Duration = Duration::from_millis(10);
 /// Seconds of the timeline that wait for whoever is told of them. When full the load waits.
 pub const BENCH_SECONDS_QUEUED_MAX: usize = 64;
 /// Rows of a timeline: the longest run, and the longest wait for its last answers.

@@ -33,6 +33,8 @@ pub(super) struct Line {
     inbound: Inbound,
     out: Replies,
     ready: ReadyList,
+    /// Nothing new is sent before.
+    pause_until: Mono,
     seconds: SyncSender<Second>,
 }
 
@@ -51,7 +53,16 @@ impl Line {
         seconds: SyncSender<Second>,
     ) -> io::Result<Self> {
         let ready = ReadyList::of(sockets.iter().map(Socket::descriptor))?;
-        Ok(Self { plan, sockets, work, inbound: Inbound::new(), out: Replies::new(), ready, seconds })
+        Ok(Self {
+            plan,
+            sockets,
+            work,
+            inbound: Inbound::new(),
+            out: Replies::new(),
+            ready,
+            pause_until: Mono::default(),
+            seconds,
+        })
     }
 
     /// Runs until all is answered or lost.
@@ -70,7 +81,9 @@ impl Line {
                 dropped_before = Some(self.dropped());
             }
             self.work.expire(now, &mut self.out);
-            self.work.offer(now, &mut self.out);
+            if now >= self.pause_until {
+                self.work.offer(now, &mut self.out);
+            }
             self.flush(now);
             while let Some(second) = self.work.take_second(now) {
                 // Nobody listens any more when the run was given up.
@@ -93,7 +106,9 @@ impl Line {
     }
 
     fn wait(&mut self, now: Mono) {
-        let timeout = if self.plan.is_spinning { Duration::ZERO } else { self.work.wake_at(now).since(now) };
+        // In a pause what is due waits, and so does what became too late; it is short.
+        let wake_at = self.work.wake_at(now).max(self.pause_until);
+        let timeout = if self.plan.is_spinning { Duration::ZERO } else { wake_at.since(now) };
         // A signal interrupts; the next turn waits again.
         let _ = self.ready.wait(timeout);
     }
@@ -149,6 +164,7 @@ impl Line {
                     0
                 }
                 Ok(0) | Err(_) => {
+                    self.pause_until = now.plus(limits::BENCH_SEND_PAUSE);
                     if let Some(identifier) = self.out.octets(first).get(1) {
                         self.work.unsent(now, number, *identifier);
                     }

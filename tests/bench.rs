@@ -185,7 +185,7 @@ fn devices_with_certificates_shake_hands() {
         let output = bench(&server.addresses[0], &format!("--eap-tls --certs {lab} --count 10 {pace} --json"));
         let told = json(&output);
         assert_eq!((&told["answers"]["by-code"]["accept"], &told["lost"]["total"]), (&10.into(), &0.into()), "{told}");
-        assert_eq!((&told["mode"]["kind"], &told["mode"]["method"]), (&kind.into(), &"eap-tls".into()), "{told}");
+        assert_eq!((&told["mode"]["kind"], &told["mode"]["pace"]), (&"eap-tls".into(), &kind.into()), "{told}");
         // The tenth of a steady rate is due at 450 ms; the ramp brings five within it and 20 a second after it.
         assert!(told["elapsed-s"].as_f64() >= Some(0.45), "{told}");
         assert_eq!((&told["requests"]["due"], &told["mode"]["latency-begins"]), (&10.into(), &"due".into()), "{told}");
@@ -216,6 +216,19 @@ fn people_get_a_table_and_a_line_a_second() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_report_that_can_not_be_written_is_no_success() {
+    let server = serve("bench-full");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_radmit"));
+    command.args(["bench", "--server", &server.addresses[0], "--count", "2", "--json"]).env("RADMIT_SECRET", SECRET);
+    let output = command.stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("can't be written"), "{output:?}");
+    assert_eq!(server.radmit.stop(), Some(0));
+}
+
+#[test]
 fn what_can_not_run_ends_with_2_and_says_why() {
     for (server, arguments, said) in [
         ("192.0.2.1", "", "--i-own-this-server"),
@@ -223,6 +236,8 @@ fn what_can_not_run_ends_with_2_and_says_why() {
         ("127.0.0.1", "--rate 0", "a rate is above 0"),
         ("127.0.0.1", "--window 9999 --sockets 2", "256 for each source port"),
         ("127.0.0.1", "--rate 5 --eap-tls", "needs --certs DIR"),
+        ("127.0.0.1:0", "", "nobody can be asked at port 0"),
+        ("127.0.0.1", "--window 99999999", "a window is 1048576 at most"),
     ] {
         let output = bench(server, arguments);
         assert_eq!(output.status.code(), Some(2), "{output:?}");

@@ -153,16 +153,17 @@ impl Row {
 
 fn mode(plan: &Plan) -> Value {
     let mut mode = match plan.pace {
-        Pace::Window(window) if plan.eap_tls.is_some() => json!({ "kind": "eap-tls", "window": window }),
-        Pace::Window(window) => json!({ "kind": "closed-loop", "window": window }),
-        Pace::Steady(rate) => json!({ "kind": "open-loop", "rate": rate }),
-        Pace::Storm { rate, ramp } => json!({ "kind": "storm", "rate": rate, "ramp-s": ramp.as_secs_f64() }),
+        Pace::Window(window) => json!({ "pace": "closed-loop", "window": window }),
+        Pace::Steady(rate) => json!({ "pace": "open-loop", "rate": rate }),
+        Pace::Storm { rate, ramp } => json!({ "pace": "storm", "rate": rate, "ramp-s": ramp.as_secs_f64() }),
     };
+    let kind = if plan.eap_tls.is_some() { "eap-tls".into() } else { mode["pace"].clone() };
     let distribution = match plan.distribution {
         Distribution::Uniform => "uniform".to_owned(),
         Distribution::Zipf(exponent) => format!("zipf:{exponent}"),
     };
     let more = json!({
+        "kind": kind,
         "method": if plan.eap_tls.is_some() { "eap-tls" } else { "mab" },
         "latency-begins": if plan.pace.rate().is_some() { "due" } else { "sent" },
         "warm-up-s": plan.warm_up.as_secs_f64(),
@@ -242,7 +243,7 @@ mod tests {
         latency-us {"count":1,"max":100.0,"mean":100.0,"min":100.0,"p50":100.0,"p90":100.0,"p99":100.0,"p99.9":100.0}
         lost {"by-cause":{"device":0,"generator-late":0,"malformed":0,"missing-message-authenticator":0,"no-answer":1,"no-device":0,"no-identifier":1,"refused":0,"send-failed":0,"unexpected":0,"wrong-authenticator":0,"wrong-code":0,"wrong-message-authenticator":0},"total":2}
         measured-s 0.5
-        mode {"count":null,"devices":1,"distribution":"zipf:1","duration-s":10.0,"kind":"storm","latency-begins":"due","method":"mab","ramp-s":1.0,"rate":10.0,"retries":0,"sockets":8,"threads":1,"timeout-s":3.0,"warm-up-s":0.0}
+        mode {"count":null,"devices":1,"distribution":"zipf:1","duration-s":10.0,"kind":"storm","latency-begins":"due","method":"mab","pace":"storm","ramp-s":1.0,"rate":10.0,"retries":0,"sockets":8,"threads":1,"timeout-s":3.0,"warm-up-s":0.0}
         replies {"disbelieved":{"by-cause":{"malformed":0,"missing-message-authenticator":0,"unexpected":0,"wrong-authenticator":0,"wrong-code":0,"wrong-message-authenticator":0},"total":0},"dropped-here":0,"duplicate":0,"late":1,"refusals":0,"stray":0,"unattributed":0}
         requests {"due":3,"retransmitted":0,"sent":2,"sent-per-second":4.0}
         sent-after-due-us {"count":0,"max":0.0,"mean":0.0,"min":0.0,"p50":0.0,"p90":0.0,"p99":0.0,"p99.9":0.0}

@@ -6,7 +6,7 @@
 use std::{
     fmt,
     net::SocketAddr,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak},
     thread::{self, JoinHandle},
 };
 
@@ -109,7 +109,7 @@ impl Udp {
     /// What the kernel drops.
     #[must_use]
     pub fn kernel_drops(&self) -> KernelDrops {
-        KernelDrops(self.sockets.iter().flatten().map(Arc::downgrade).collect())
+        KernelDrops::of(self.sockets.iter().flatten())
     }
 
     /// Whether the Identifier chooses the shard. False on kernels that can't; everything works then, but all requests
@@ -257,15 +257,43 @@ impl fmt::Debug for Running {
 
 /// Asks the kernel how many datagrams it dropped before a shard saw them.
 ///
-/// Doesn't keep the sockets open: those of a shard close when it ends, and their numbers go with them.
+/// Doesn't keep the sockets open: those of a shard close when it ends, and what they had counted until it was last asked for
+/// stays.
 #[derive(Clone, Debug)]
-pub struct KernelDrops(Arc<[Weak<Socket>]>);
+pub struct KernelDrops(Arc<[Mutex<Dropped>]>);
+
+/// The drops of one socket. The kernel counts modulo 2^32, and a counter must not go back.
+#[derive(Debug)]
+struct Dropped {
+    socket: Weak<Socket>,
+    last: u32,
+    sum: u64,
+}
 
 impl KernelDrops {
+    fn of<'s>(sockets: impl Iterator<Item = &'s Arc<Socket>>) -> Self {
+        let watched = |socket| Mutex::new(Dropped { socket: Arc::downgrade(socket), last: 0, sum: 0 });
+        Self(sockets.map(watched).collect())
+    }
+
     /// The number since the sockets were bound.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.iter().filter_map(Weak::upgrade).map(|socket| u64::from(socket.kernel_drops())).sum()
+        self.0.iter().map(|dropped| dropped.lock().unwrap_or_else(PoisonError::into_inner).ask()).sum()
+    }
+}
+
+impl Dropped {
+    fn ask(&mut self) -> u64 {
+        if let Some(backlog) = self.socket.upgrade().and_then(|socket| socket.backlog()) {
+            self.note(backlog.dropped);
+        }
+        self.sum
+    }
+
+    fn note(&mut self, counted: u32) {
+        self.sum += u64::from(counted.wrapping_sub(self.last));
+        self.last = counted;
     }
 }
 
@@ -290,6 +318,15 @@ impl ShardLives {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn drops_are_added_up_beyond_what_the_kernel_can_count() {
+        let mut dropped = Dropped { socket: Weak::new(), last: 0, sum: 0 };
+        for counted in [5, u32::MAX - 1, 3] {
+            dropped.note(counted);
+        }
+        assert_eq!(dropped.ask(), (1 << 32) + 3, "and it stays when the socket is gone");
+    }
 
     #[test]
     fn a_shard_that_has_ended_is_named() {

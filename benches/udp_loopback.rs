@@ -24,7 +24,7 @@ mod process;
 mod server;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
     process::ExitCode,
     str::FromStr,
     sync::Arc,
@@ -38,14 +38,16 @@ use radmit::{
     clock::{self, Mono, Now},
     device::{directory::Directory, question::Answer},
     engine::{action::Outbox, arrival::Arrival, machine::Machine, work::Done},
-    metrics::process::ProcessCells,
-    radius::{reply::ReplyBuffer, secret::Secret},
+    metrics::{engine::DROP_REASONS, process::ProcessCells},
+    radius::{packet::Packet, reply::ReplyBuffer, secret::Secret},
     udp::{Running, Settings, Udp, echo::Echo},
 };
 use server::Server;
 
 /// The threads of radmit and of the echo.
 const OURS: [&str; 2] = ["radmit-", "decision-log"];
+/// Requests that must not be answered, because their Message-Authenticator is wrong.
+const FORGED: u8 = 3;
 /// The core of the servers, and that of the generator.
 const SERVER: u32 = 0;
 const GENERATOR: u32 = 1;
@@ -214,14 +216,38 @@ impl Product {
         Self { server, running, log, lines, is_logging: *destination != Destination::Off }
     }
 
-    /// Nothing was answered from the store of replies, nothing was asked, and the log lost nothing.
+    /// Sends some requests whose Message-Authenticator is wrong by one bit: none was answered, and all were counted.
+    fn check_that_it_verifies(&self) {
+        let dropped = || {
+            let reason = DROP_REASONS.iter().position(|reason| *reason == "bad-message-authenticator");
+            self.server.drops()[reason.expect("that is a reason")]
+        };
+        let before = dropped();
+        let socket = UdpSocket::bind(free_port()).expect("loopback has free ports");
+        socket.connect(address(&self.running)).expect("it is on loopback");
+        let mut switch = nas::Switch::new(2);
+        for identifier in 0..FORGED {
+            let mut octets = switch.mac_bypass(identifier, nas::mac(0), &nas::secret()).to_vec();
+            let signature = Packet::parse(&octets).expect("it is a request").message_authenticator();
+            octets[signature.expect("it is signed")] ^= 1;
+            socket.send(&octets).expect("loopback takes it");
+        }
+        socket.set_read_timeout(Some(Duration::from_millis(200))).expect("it is not nothing");
+        assert!(socket.recv(&mut [0; 4_096]).is_err(), "a request that does not verify was answered");
+        assert_eq!(dropped() - before, u64::from(FORGED), "each request that does not verify was counted");
+    }
+
+    /// Requests were verified, nothing was answered from the store of replies, nothing was asked, and the log lost nothing.
     fn stop_and_check(self) {
+        self.check_that_it_verifies();
         let sent: u64 = self.running.cells().iter().map(|cells| cells.sent.value()).sum();
         stop(self.running);
         drop(self.log);
         assert_eq!(self.server.decided(), sent, "every answer was decided");
         assert_eq!(self.server.asked_and_lost(), (0, 0));
-        assert!(!self.is_logging || self.lines.log_lines.value() == sent, "every decision was logged");
+        // Besides at least one line about those that did not verify.
+        let others = self.lines.log_lines.value().saturating_sub(sent);
+        assert!(!self.is_logging || (1..=u64::from(FORGED)).contains(&others), "every decision was logged");
     }
 }
 

@@ -299,6 +299,10 @@ pub const BENCH_RETRIES_MAX: u32 = 10;
 pub const BENCH_RATE_MAX: f64 = 1e8;
 /// How long nothing new is sent after the system did not take a request: what it lacks is not there at once.
 pub const BENCH_SEND_PAUSE: Duration = Duration::from_millis(10);
+/// Requests with a wrong Message-Authenticator before a run, and as many after it: some may be lost under load.
+pub const BENCH_FORGED_REQUESTS: usize = 3;
+/// How long answers to them are waited for at least; longer, if the load waited longer for its own.
+pub const BENCH_FORGED_PATIENCE_MIN: Duration = Duration::from_millis(100);
 /// Seconds of the timeline that wait for whoever is told of them. When full the load waits.
 pub const BENCH_SECONDS_QUEUED_MAX: usize = 64;
 /// Rows of a timeline: the longest run, and the longest wait for its last answers.
@@ -349,5 +353,6 @@ const _: () = assert!(
 const _: () = assert!(EAP_IDLE_MAX.as_secs() <= EAP_TOTAL_MAX.as_secs(), "idle is a part of the whole");
 const _: () =
     assert!(EAP_PACKET_OCTETS_MAX + 400 <= PACKET_OCTETS_MAX, "an EAP packet leaves room for other attributes");
+const _: () = assert!(2 * BENCH_FORGED_REQUESTS <= 256, "each has an Identifier of its own");
 const _: () = assert!(PASSWORD_OCTETS_MAX.is_multiple_of(16), "a password is hidden in blocks of 16");
 const _: () = assert!(LOG_BUFFER_OCTETS >= 32 * PACKET_OCTETS_MAX, "a line about any packet fits");

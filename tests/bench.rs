@@ -115,6 +115,7 @@ fn what_it_tells_is_what_the_server_did_over_both_families_in_both_loops() {
             let output = bench(address, &format!("{arguments} --devices 2 --json"));
             let told = json(&output);
             assert_eq!(told["answers"]["by-code"]["accept"], 300, "{address} {arguments}: {told}");
+            assert_eq!(told["forged"], serde_json::json!({ "sent": 6, "answered": 0 }), "{told}");
             assert_eq!((&told["lost"]["total"], &told["requests"]["sent"]), (&0.into(), &300.into()), "{told}");
             let percentiles =
                 ["min", "p50", "p90", "p99", "p99.9", "max"].map(|name| told["latency-us"][name].as_f64());

@@ -22,6 +22,7 @@
 //!   answer is right
 //! - `generator`: MAC bypasses
 //! - `conversations`: whole conversations of EAP-TLS
+//! - [`forged`]: whether the server verifies what it is asked; what one does that doesn't is no measure
 //! - [`tally`]: what became of the requests
 //! - [`histogram`]: latencies in fixed memory
 //!
@@ -38,6 +39,7 @@
 
 mod conversations;
 pub mod devices;
+pub mod forged;
 mod generator;
 pub mod histogram;
 mod in_flight;
@@ -54,6 +56,7 @@ mod traffic;
 mod work;
 
 pub use devices::{Devices, Distribution};
+pub use forged::Forged;
 pub use histogram::Histogram;
 pub use plan::{Answers, Plan, Refused};
 pub use report::{Report, Row};

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     devices::Distribution,
+    forged::Forged,
     histogram::Histogram,
     plan::Plan,
     schedule::Pace,
@@ -26,6 +27,8 @@ pub struct Report {
     pub measured: Option<Duration>,
     /// What became of the requests.
     pub tally: Tally,
+    /// Whether the server verifies what it is asked.
+    pub forged: Forged,
     /// The timeline.
     pub rows: Vec<Row>,
 }
@@ -82,11 +85,11 @@ impl Report {
         per_second(self.tally.answered_in_time, self.measured.unwrap_or_default())
     }
 
-    /// Whether at least one request was answered and no answer was wrong. Lost requests don't count here: to lose some
-    /// may be what a run is for.
+    /// Whether at least one request was answered, no answer was wrong, and none came to a request with a wrong signature.
+    /// Lost requests don't count here: to lose some may be what a run is for.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.tally.answered() > 0 && self.tally.wrong_answers() == 0
+        self.tally.answered() > 0 && self.tally.wrong_answers() == 0 && self.forged.answered == 0
     }
 
     /// All of it as one object. Times are in microseconds, rates in units a second.
@@ -122,6 +125,7 @@ impl Report {
                 "refusals": tally.refusals,
                 "dropped-here": tally.dropped_here,
             },
+            "forged": { "sent": self.forged.sent, "answered": self.forged.answered },
             "latency-us": latencies(&tally.latency_of_all()),
             "latency-by-code-us": Verdict::ALL
                 .into_iter()
@@ -232,12 +236,14 @@ mod tests {
         let mut second = Second { sent: 2, answered: 1, lost: 2, ..Second::new(0) };
         second.latency.record(Duration::from_micros(100));
         let (elapsed, measured) = (Duration::from_millis(700), Some(Duration::from_millis(500)));
-        let report = Report { plan, elapsed, measured, tally, rows: vec![Row::of(&second)] };
+        let forged = Forged { sent: 6, answered: 0 };
+        let report = Report { plan, elapsed, measured, tally, forged, rows: vec![Row::of(&second)] };
         let json = report.json();
         let fields = json.as_object().unwrap().iter().map(|(name, value)| format!("{name} {value}"));
         insta::assert_snapshot!(fields.collect::<Vec<_>>().join("\n"), @r#"
         answers {"after-retransmission":0,"by-code":{"accept":1,"challenge":0,"other":0,"reject":0},"per-second":2.0,"total":1}
         elapsed-s 0.7
+        forged {"answered":0,"sent":6}
         latency-by-code-us {"accept":{"count":1,"max":100.0,"mean":100.0,"min":100.0,"p50":100.0,"p90":100.0,"p99":100.0,"p99.9":100.0}}
         latency-from-sending-us {"count":0,"max":0.0,"mean":0.0,"min":0.0,"p50":0.0,"p90":0.0,"p99":0.0,"p99.9":0.0}
         latency-us {"count":1,"max":100.0,"mean":100.0,"min":100.0,"p50":100.0,"p90":100.0,"p99":100.0,"p99.9":100.0}

@@ -22,9 +22,10 @@ use crate::{
 
 use super::{
     conversations::Conversations,
+    forged::{Forged, Forger},
     generator::Generator,
     line::Line,
-    plan::{Plan, Refused},
+    plan::{Answers, Plan, Refused},
     report::{Report, Row},
     tally::{Second, Tally},
     work::{Ended, Share, Work},
@@ -43,7 +44,10 @@ const START_AFTER: Duration = Duration::from_millis(5);
 pub fn run(plan: &Plan, each_second: &mut dyn FnMut(&Row)) -> Result<Report, Refused> {
     plan.check()?;
     let plan = Arc::new(plan.clone());
-    let lines = prepare(&plan)?;
+    let sources = if plan.sources.is_empty() { vec![usual_source(plan.server)?] } else { plan.sources.clone() };
+    let mut forger = forger(&plan, &sources)?;
+    let lines = prepare(&plan, &sources)?;
+    forger.iter_mut().for_each(Forger::send);
     let mut threads = Vec::new();
     let mut timelines = Vec::new();
     for (number, (line, seconds)) in lines.into_iter().enumerate() {
@@ -72,12 +76,25 @@ pub fn run(plan: &Plan, each_second: &mut dyn FnMut(&Row)) -> Result<Report, Ref
         });
         report.tally.add(&ended.tally);
     }
+    if let Some(mut forger) = forger {
+        forger.send();
+        // An answer takes about as long as others did.
+        let slowest = report.tally.service.max();
+        let patience = (slowest + slowest / 2).max(limits::BENCH_FORGED_PATIENCE_MIN).min(plan.timeout);
+        report.forged = forger.finish(patience);
+    }
     Ok(report)
 }
 
+/// An echo verifies nothing, and is not meant to.
+fn forger(plan: &Plan, sources: &[IpAddr]) -> Result<Option<Forger>, Refused> {
+    let Some(source) = sources.first().filter(|_| !matches!(plan.answers, Answers::Echoed)) else { return Ok(None) };
+    let [first, second, _] = seeds()?;
+    Forger::new(plan, local(*source, plan.server), [first, second]).map(Some)
+}
+
 /// Opens everything before the first thread starts, so that a run begins as a whole or not at all.
-fn prepare(plan: &Arc<Plan>) -> Result<Vec<(Line, Receiver<Second>)>, Refused> {
-    let sources = if plan.sources.is_empty() { vec![usual_source(plan.server)?] } else { plan.sources.clone() };
+fn prepare(plan: &Arc<Plan>, sources: &[IpAddr]) -> Result<Vec<(Line, Receiver<Second>)>, Refused> {
     let mut opened = Vec::new();
     let mut addresses = sources.iter().cycle();
     for number in 0..plan.threads {
@@ -132,15 +149,20 @@ fn usual_source(server: SocketAddr) -> Result<IpAddr, Refused> {
     asked.map(|address| address.ip()).map_err(Refused::Socket)
 }
 
-/// `place`: of the source port in its thread.
-fn open(place: usize, source: IpAddr, server: SocketAddr) -> io::Result<Socket> {
-    let place = u16::try_from(place).map_err(|_| io::ErrorKind::InvalidInput)?;
+/// Any free port of this address.
+fn local(source: IpAddr, server: SocketAddr) -> SocketAddr {
     let mut local = SocketAddr::new(source, 0);
     if let (SocketAddr::V6(local), SocketAddr::V6(server)) = (&mut local, server) {
         // A link-local address is one only together with its interface.
         local.set_scope_id(server.scope_id());
     }
-    let group = bind_group(place, Port::Auth, local, 1, limits::BENCH_RECEIVE_OCTETS)?;
+    local
+}
+
+/// `place`: of the source port in its thread.
+fn open(place: usize, source: IpAddr, server: SocketAddr) -> io::Result<Socket> {
+    let place = u16::try_from(place).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let group = bind_group(place, Port::Auth, local(source, server), 1, limits::BENCH_RECEIVE_OCTETS)?;
     let socket = group.sockets.into_iter().next().ok_or(io::ErrorKind::AddrNotAvailable)?;
     if cfg!(target_os = "linux") {
         // Connected, the kernel tells of ICMP errors, and keeps away what others send. Elsewhere than on Linux a connected
@@ -167,7 +189,14 @@ fn follow(timelines: &[Receiver<Second>], each_second: &mut dyn FnMut(&Row)) -> 
 
 impl Report {
     fn new(plan: &Plan, rows: Vec<Row>) -> Self {
-        Self { plan: plan.clone(), elapsed: Duration::ZERO, measured: None, tally: Tally::default(), rows }
+        Self {
+            plan: plan.clone(),
+            elapsed: Duration::ZERO,
+            measured: None,
+            tally: Tally::default(),
+            forged: Forged::default(),
+            rows,
+        }
     }
 }
 
@@ -175,8 +204,14 @@ impl Report {
 mod tests {
     use super::*;
     use crate::{
-        bench::{plan::Answers, schedule::Pace, tally::Loss},
-        radius::secret::Secret,
+        bench::{schedule::Pace, tally::Loss},
+        radius::{
+            authenticator::{Signature, check_request_signature},
+            code::Code,
+            packet::Packet,
+            reply::ReplyBuffer,
+            secret::Secret,
+        },
         udp::echo::Echo,
     };
 
@@ -220,6 +255,39 @@ mod tests {
         let report = run(&plan, &mut |_| ()).unwrap();
         assert_eq!(report.tally.lost.of(Loss::WrongAuthenticator), 10);
         assert!(!report.is_sound());
+    }
+
+    /// Answers `requests` with accepts, whether they are signed right or, if it `verifies`, only those that are.
+    fn accept(server: &UdpSocket, requests: usize, verifies: bool) {
+        let (mut room, mut reply) = ([0; 4_096], ReplyBuffer::new());
+        let secret = Secret::new(b"a secret for the echo".to_vec()).unwrap();
+        let mut answered = 0;
+        while answered < requests {
+            let (octets, peer) = server.recv_from(&mut room).unwrap();
+            let request = Packet::parse(&room[..octets]).unwrap();
+            if verifies && check_request_signature(&request, &secret) != Signature::Valid {
+                continue;
+            }
+            reply.start(Code::ACCESS_ACCEPT, request.identifier());
+            server.send_to(reply.sign(request.authenticator(), &secret), peer).unwrap();
+            answered += 1;
+        }
+    }
+
+    #[test]
+    fn a_server_that_does_not_verify_is_found_out() {
+        for (verifies, forged) in [(true, Forged { sent: 6, answered: 0 }), (false, Forged { sent: 6, answered: 6 })] {
+            let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let address = server.local_addr().unwrap();
+            let requests = 50 + usize::try_from(forged.answered).unwrap();
+            // Ours stays open: what leaves after the last answer is not refused.
+            let its = server.try_clone().unwrap();
+            let answering = thread::spawn(move || accept(&its, requests, verifies));
+            let report =
+                run(&Plan { answers: Answers::Signed, count: Some(50), ..plan(address) }, &mut |_| ()).unwrap();
+            assert_eq!((report.tally.answered(), report.forged, report.is_sound()), (50, forged, verifies));
+            answering.join().unwrap();
+        }
     }
 
     #[test]

@@ -75,8 +75,12 @@ delays all that is due meanwhile, and they tell it. In a closed loop a slow serv
 With --eap-tls a whole handshake counts as one request, in --window, --rate and --count, in latencies
 and in losses; --timeout and --retries are for each of its packets.
 
+Before and after the load a few requests leave with a wrong Message-Authenticator. A server that answers
+one does not verify, and its numbers don't count; others drop them, and may note that.
+
 Exit code: 0 if requests were answered and no answer was wrong, whatever was lost; 1 if nothing was
-answered, an answer was wrong, or the report could not be written; 2 if the run did not begin.";
+answered, an answer was wrong, the server does not verify, or the report could not be written; 2 if the
+run did not begin.";
 
 /// Arguments of `radmit bench`.
 #[derive(Debug, clap::Args)]

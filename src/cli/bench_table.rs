@@ -5,7 +5,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use crate::bench::{
-    Distribution, Histogram, Loss, Pace, Plan, Report, Row, Verdict, report::PERCENTILES, tally::Tally,
+    Distribution, Forged, Histogram, Loss, Pace, Plan, Report, Row, Verdict, report::PERCENTILES, tally::Tally,
 };
 
 /// The line of one second.
@@ -36,6 +36,12 @@ pub(super) fn table(report: &Report, with_timeline: bool) -> String {
         line(&mut out, "", &format!("{:>9}  {}", tally.lost.of(cause), cause.sentence()));
     }
     others(&mut out, tally);
+    if report.forged.answered > 0 {
+        let Forged { sent, answered } = report.forged;
+        let text =
+            format!("{answered} of {sent} requests with a wrong Message-Authenticator were answered: the server");
+        line(&mut out, "unsound", &format!("{text} does not verify, so that none of this counts"));
+    }
     let is_open = plan.pace.rate().is_some();
     latencies(&mut out, plan, tally);
     if with_timeline {
@@ -215,7 +221,8 @@ mod tests {
             max: Duration::from_millis(1_980),
         };
         let (elapsed, measured) = (Duration::from_millis(4_250), Some(Duration::from_millis(1_250)));
-        Report { plan, elapsed, measured, tally, rows: vec![row] }
+        let forged = Forged { sent: 6, answered: 0 };
+        Report { plan, elapsed, measured, tally, forged, rows: vec![row] }
     }
 
     #[test]
@@ -258,6 +265,16 @@ mod tests {
                   reject         19.8 ms   19.8 ms   19.8 ms   19.8 ms   19.8 ms   19.7 ms
         Closed loop: a slow server slows the load. For latencies at a given load use --rate.
         "#);
+    }
+
+    #[test]
+    fn a_server_that_does_not_verify_is_told_so() {
+        let mut report = report(Pace::Window(64));
+        assert!(!table(&report, false).contains("verify"));
+        report.forged.answered = 2;
+        let said = "unsound   2 of 6 requests with a wrong Message-Authenticator were answered: the server does not verify, \
+                    so that none of this counts\n";
+        assert!(table(&report, false).contains(said));
     }
 
     #[test]

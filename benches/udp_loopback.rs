@@ -2,6 +2,9 @@
 //!
 //! `cargo bench --bench udp_loopback -- --rounds 5 --seconds 2 --window 512 --shards 1 --devices 100000 --clients 1`
 //!
+//! radmit hands replies of one length to one peer to the kernel as one piece; the bare echo, which is the yardstick, sends
+//! each alone. `echo, one piece` and `radmit, one by one` tell what comes of that.
+//!
 //! `--freeradius` adds FreeRADIUS 3.2 with the same job: the same devices in its cache, the same answers, a line for each.
 //!
 //! Servers take turns within every round, so that a neighbour on the machine slows all of them alike. The load is made
@@ -25,6 +28,7 @@ mod server;
 
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
+    path::PathBuf,
     process::ExitCode,
     str::FromStr,
     sync::Arc,
@@ -74,12 +78,17 @@ fn measure(program: Option<(&'static str, String)>) {
     let duration = Duration::from_secs_f64(seconds);
     let mut generator = Generator::new(option("--window", 512), devices).expect("loopback has free ports");
     let echo = Echo::start(free_port(), shards).expect("loopback has free ports");
+    let joining = Echo::start_with(free_port(), shards, true).expect("loopback has free ports");
     let codec_only = |_| Box::new(CodecOnly { secret: nas::secret(), reply: ReplyBuffer::new() }) as Box<_>;
-    let codec = serve(shards, codec_only);
+    let codec = serve(shards, true, codec_only);
     let directory = Arc::new(fleet::directory(devices, clock::now()));
-    let quiet = Product::start(&directory, clients, shards, &Destination::Off);
-    let log = std::env::temp_dir().join(format!("radmit-bench-{}.log", std::process::id()));
-    let logging = Product::start(&directory, clients, shards, &Destination::File(log.clone()));
+    let log = |name| std::env::temp_dir().join(format!("radmit-bench-{}-{name}.log", std::process::id()));
+    let logs = [log("joined"), log("single")];
+    let product = |segments, log: Option<&PathBuf>| {
+        let destination = log.map_or(Destination::Off, |log| Destination::File(log.clone()));
+        Product::start(&directory, clients, (shards, segments), &destination)
+    };
+    let (quiet, logging, single) = (product(true, None), product(true, Some(&logs[0])), product(false, Some(&logs[1])));
     let pinned = shards == 1
         && OURS.iter().all(|threads| process::pin_to_core(threads, SERVER))
         && process::pin_to_core("udp_loopback", GENERATOR);
@@ -93,6 +102,8 @@ fn measure(program: Option<(&'static str, String)>) {
         Row::new("codec only", address(&codec), load::is_accepted),
         Row::new(RADMIT_QUIET, address(&quiet.running), load::is_accepted),
         Row::new(RADMIT, address(&logging.running), load::is_accepted),
+        Row::new("echo, one piece", joining.address(), load::is_echoed),
+        Row::new("radmit, one by one", address(&single.running), load::is_accepted),
     ];
     rows.extend(rivals.iter().flat_map(Rivals::rows));
     for _ in 0..rounds {
@@ -108,10 +119,9 @@ fn measure(program: Option<(&'static str, String)>) {
     if let Some(rivals) = &rivals {
         rivals.compare_and_check(&rows);
     }
-    quiet.stop_and_check();
-    logging.stop_and_check();
+    [quiet, logging, single].into_iter().for_each(Product::stop_and_check);
     // A file of a bench that is interrupted stays in the folder for temporary files.
-    let _ = std::fs::remove_file(log);
+    let _ = logs.iter().try_for_each(std::fs::remove_file);
     stop(codec);
 }
 
@@ -205,12 +215,18 @@ struct Product {
 }
 
 impl Product {
-    fn start(directory: &Arc<Directory>, clients: u32, shards: usize, destination: &Destination) -> Self {
+    /// `segments`: whether its replies may leave as one piece.
+    fn start(
+        directory: &Arc<Directory>,
+        clients: u32,
+        (shards, segments): (usize, bool),
+        destination: &Destination,
+    ) -> Self {
         let server = Server::new(Arc::clone(directory), clients, shards);
         let lines = Arc::<ProcessCells>::default();
         let (log, ends) = Log::start(destination, shards, Arc::clone(&lines)).expect("the file can be opened");
         let mut ends = ends.into_iter();
-        let running = serve(shards, |shard| {
+        let running = serve(shards, segments, |shard| {
             Box::new(server.engine(shard, ends.next().expect("there is one for each shard"))) as Box<_>
         });
         Self { server, running, log, lines, is_logging: *destination != Destination::Off }
@@ -287,8 +303,9 @@ fn free_port() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
 
-fn serve(shards: usize, machine: impl FnMut(usize) -> Box<dyn Machine + Send>) -> Running {
-    let settings = Settings { auth_listen: vec![free_port()], acct_listen: Vec::new(), shards, ..Settings::default() };
+fn serve(shards: usize, segmentation: bool, machine: impl FnMut(usize) -> Box<dyn Machine + Send>) -> Running {
+    let auth_listen = vec![free_port()];
+    let settings = Settings { auth_listen, acct_listen: Vec::new(), shards, segmentation, ..Settings::default() };
     let udp = Udp::bind(&settings).expect("loopback has free ports");
     let machines = (0..udp.shards()).map(machine).collect();
     udp.run(machines).expect("there are as many machines as shards")

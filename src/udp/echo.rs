@@ -34,16 +34,26 @@ pub struct Echo {
 }
 
 impl Echo {
-    /// Starts `shards` (1 or more) threads that share the port of `address`; port 0 takes a free one.
+    /// Starts `shards` (1 or more) threads that share the port of `address`; port 0 takes a free one. Each datagram goes
+    /// back alone.
     ///
     /// # Errors
     /// What the system says about sockets and threads.
     pub fn start(address: SocketAddr, shards: usize) -> io::Result<Self> {
+        Self::start_with(address, shards, false)
+    }
+
+    /// The same; with `segments` datagrams of one length go back to one peer as one piece, as replies of a server do.
+    ///
+    /// # Errors
+    /// What the system says about sockets and threads.
+    pub fn start_with(address: SocketAddr, shards: usize, segments: bool) -> io::Result<Self> {
         let group = bind_group(0, Port::Auth, address, shards, limits::SOCKET_RECEIVE_OCTETS)?;
         let cells = Arc::<ShardCells>::default();
         let mut echo = Self { address, threads: Vec::with_capacity(shards), cells: Arc::clone(&cells) };
         for (number, socket) in group.sockets.into_iter().enumerate() {
             echo.address = socket.local();
+            socket.send_segments(segments);
             let mailbox = Arc::new(Mailbox::new(Arc::clone(&cells))?);
             let (own, cells) = (Arc::clone(&mailbox), Arc::clone(&cells));
             let work = move || serve(&[Arc::new(socket)], &own, &cells);

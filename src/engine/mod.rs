@@ -33,6 +33,7 @@ mod parts;
 mod pass;
 mod record;
 pub mod reply;
+mod silence;
 pub mod snapshot;
 mod state;
 mod way;

@@ -57,7 +57,7 @@ pub fn authenticate(admitted: &Admitted<'_>, macs: &Macs, client: &Client) -> Au
             }),
             Err(reason) => reject(reason, "mab", mac),
         },
-        Choice::Person if packet.has_credentials() => reject(RejectReason::NoPasswordUsers, method, None),
+        Choice::Person if packet.has_credentials() || packet.has(kind::ARAP_PASSWORD) => reject(RejectReason::NoPasswordUsers, method, None),
         Choice::Person => reject(RejectReason::NoCredentials, method, None),
     }
 }
@@ -71,6 +71,8 @@ fn credential_name(packet: &Packet<'_>) -> &'static str {
         "pap"
     } else if packet.has(kind::CHAP_PASSWORD) {
         "chap"
+    } else if packet.has(kind::ARAP_PASSWORD) {
+        "arap"
     } else {
         "none"
     }
@@ -218,6 +220,10 @@ fn check_password(admitted: &Admitted<'_>, client: &Client, mac: Option<MacAddre
         } else {
             Err(RejectReason::MabPassword)
         };
+    }
+    if packet.has(kind::ARAP_PASSWORD) {
+        // A password after all, and one that nobody here can check.
+        return Err(RejectReason::BadPasswordAttribute);
     }
     // No password at all; the request is signed, or it would not have been admitted.
     match client.mab_password {

@@ -259,7 +259,7 @@ pub enum RejectReason {
     MabPassword,
     /// More than one of User-Password, CHAP-Password and the like.
     TwoCredentials,
-    /// A password attribute of a size that RFC 2865 does not allow.
+    /// A password attribute of a size that RFC 2865 does not allow, or ARAP-Password.
     BadPasswordAttribute,
     /// Nothing that could authenticate anybody.
     NoCredentials,
@@ -339,7 +339,9 @@ impl RejectReason {
             Self::MacMismatch => "User-Name and Calling-Station-Id are different MACs; set mac-from for this client",
             Self::MabPassword => "the password is neither the MAC nor empty; set mab-password for this client",
             Self::TwoCredentials => "the request carries two kinds of credentials (RFC 3579 section 3.3)",
-            Self::BadPasswordAttribute => "a password attribute has a length that RFC 2865 does not allow",
+            Self::BadPasswordAttribute => {
+                "a password attribute has a length that RFC 2865 does not allow, or it is ARAP-Password, which nobody here can check"
+            }
             Self::NoCredentials => "the request carries nothing that authenticates a device",
             Self::EapNotOffered => "the client asks for EAP, and there is no [eap-tls] in the configuration",
             Self::EapMalformed => "the EAP packet breaks the rules of RFC 3748",

@@ -172,11 +172,13 @@ impl<'a> Packet<'a> {
         if self.message_authenticator == 0 { None } else { Some(self.message_authenticator) }
     }
 
-    /// Whether there is a User-Password, a CHAP-Password, an ARAP-Password or an EAP-Message.
+    /// Whether there is something that can be checked: a User-Password, a CHAP-Password or an EAP-Message.
+    ///
+    /// ARAP-Password is none of them: nobody here can check one, so that it shows nothing about its sender.
     #[inline]
     #[must_use]
     pub fn has_credentials(&self) -> bool {
-        self.passwords > 0 || self.has(kind::EAP_MESSAGE)
+        self.has(kind::USER_PASSWORD) || self.has(kind::CHAP_PASSWORD) || self.has(kind::EAP_MESSAGE)
     }
 
     /// Whether there is more than one password, of one kind or of several: a request that is to be rejected.
@@ -339,6 +341,14 @@ mod tests {
         let fragments = datagram(1, &[79, 3, 1, 79, 3, 1]);
         assert!(!Packet::parse(&fragments).unwrap().has_two_credentials());
         assert!(Packet::parse(&datagram(12, &[79, 3, 1, 2, 3, 1])).is_ok());
+    }
+
+    #[test]
+    fn what_nobody_can_check_is_no_credential_but_still_one_password_too_many() {
+        let has = |attributes: &[u8]| Packet::parse(&datagram(1, attributes)).unwrap().has_credentials();
+        assert!(has(&[2, 3, 1]) && has(&[3, 3, 1]) && has(&[79, 2]));
+        assert!(!has(&[70, 18, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1]) && !has(&[1, 3, 1]));
+        assert!(Packet::parse(&datagram(1, &[70, 3, 1, 2, 3, 1])).unwrap().has_two_credentials());
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod eap_settings;
 mod engine;
 mod engine_batch;
 mod engine_eap;
+mod engine_odd;
 mod fuzz;
 mod fuzz_bodies;
 mod malformed;

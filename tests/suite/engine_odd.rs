@@ -1,0 +1,59 @@
+//! Requests that are well formed and odd: what empty, foreign or decorated attributes mean.
+//!
+//! Owns what single attributes change. What a plain request gets stands in `engine`.
+
+use radmit::{
+    device::record::Compliance,
+    radius::{code::Code, kind, packet::Packet, request::RequestBuffer, secret::Secret},
+};
+
+use crate::support::world::{LAPTOP, SECRET, World, code_of, swap_client};
+
+/// A MAC bypass of the laptop with its MAC as the password, and what else is pushed.
+fn bypass(world: &mut World, more: impl FnOnce(&mut RequestBuffer)) -> Vec<u8> {
+    world.request(|buffer, secret| {
+        buffer.push(kind::USER_NAME, LAPTOP.as_bytes()).unwrap();
+        buffer.push_password(LAPTOP.as_bytes(), secret).unwrap();
+        more(buffer);
+    })
+}
+
+/// The code of the answer to a request.
+fn answer(world: &mut World, request: &[u8]) -> Code {
+    let replies = world.send(request);
+    code_of(&replies, request)
+}
+
+/// A world that knows the laptop as compliant.
+fn world() -> World {
+    let mut world = World::new();
+    world.know(LAPTOP, Compliance::Compliant);
+    world
+}
+
+#[test]
+fn an_arap_password_proves_nothing() {
+    use radmit::engine::client::{MabPassword, MessageAuthenticatorMode};
+    let secret = Secret::new(SECRET.into()).unwrap();
+    for mode in [MessageAuthenticatorMode::Learn, MessageAuthenticatorMode::Optional] {
+        let mut world = world();
+        swap_client(&world, |client| client.message_authenticator = mode);
+        let mut buffer = RequestBuffer::new();
+        buffer.start_unsigned_request(Code::ACCESS_REQUEST, 1, &[9; 16]);
+        buffer.push(kind::USER_NAME, LAPTOP.as_bytes()).unwrap();
+        buffer.push(kind::ARAP_PASSWORD, &[7; 16]).unwrap();
+        assert!(world.send(buffer.sign(&secret)).is_empty(), "{mode:?}: anybody could have made it");
+        assert_eq!(world.line(), "drop missing-message-authenticator - x1");
+    }
+    for (name, reason) in [(LAPTOP, "bad-password-attribute mab"), ("bob", "no-password-users arap")] {
+        let mut world = world();
+        swap_client(&world, |client| client.mab_password = MabPassword::Any);
+        let request = world.request(|buffer, _| {
+            buffer.push(kind::USER_NAME, name.as_bytes()).unwrap();
+            buffer.push(kind::ARAP_PASSWORD, &[7; 16]).unwrap();
+        });
+        assert_eq!(answer(&mut world, &request), Code::ACCESS_REJECT);
+        let line = world.line();
+        assert!(line.starts_with(&format!("reject {reason}")), "{line}");
+    }
+}

@@ -72,6 +72,9 @@ impl Draft<'_> {
         };
         self.write_eap(out)?;
         let salt = plan.write(out, &occasion)?;
+        if code == Code::ACCESS_ACCEPT {
+            self.write_user_name(out)?;
+        }
         if let Some(keys) = self.eap.keys {
             self.write_keys(out, keys, salt)?;
         }
@@ -122,6 +125,18 @@ impl Draft<'_> {
             Some([_, identifier, ..]) => out.push(kind::EAP_MESSAGE, &[4, *identifier, 0, 4]),
             // EAP-Start or a cut header: there is no Identifier to repeat.
             _ => out.push(kind::EAP_MESSAGE, &[4, 0, 0, 4]),
+        }
+    }
+
+    /// The name of the request, in the accept of a request with EAP whose profile gives no other one.
+    ///
+    /// Only with EAP, which is always signed: echoing what a forger may have chosen would help against the reply's hash.
+    /// Source: RFC 3579 section 3; draft-ietf-radext-deprecating-radius section 5.3.5.
+    fn write_user_name(&self, out: &mut ReplyBuffer) -> Result<(), Full> {
+        let has_eap = self.packet.has(kind::EAP_MESSAGE);
+        match self.packet.all(kind::USER_NAME).find(|name| !name.is_empty()) {
+            Some(name) if has_eap && !out.has(kind::USER_NAME) => out.push(kind::USER_NAME, name),
+            _ => Ok(()),
         }
     }
 

@@ -140,6 +140,13 @@ impl PacketBuffer {
         self.length = self.length.min(mark.0.max(smallest));
     }
 
+    /// Whether an attribute of this type was appended.
+    #[must_use]
+    pub fn has(&self, kind: u8) -> bool {
+        let written = self.octets().get(HEADER_OCTETS..).unwrap_or_default();
+        Attributes::new(written, HEADER_OCTETS).any(|attribute| attribute.kind == kind)
+    }
+
     /// What kind of packet it is.
     #[inline]
     #[must_use]
@@ -219,6 +226,17 @@ mod tests {
         buffer.push(kind::CLASS, &vec![1; remaining - 2]).unwrap();
         assert_eq!(buffer.remaining(), 0);
         assert_eq!(buffer.octets().len(), 4096);
+    }
+
+    #[test]
+    fn what_was_appended_is_found_by_its_type() {
+        let mut buffer = started();
+        assert!(!buffer.has(kind::USER_NAME) && buffer.has(kind::MESSAGE_AUTHENTICATOR));
+        let mark = buffer.mark();
+        buffer.push(kind::USER_NAME, b"bob").unwrap();
+        assert!(buffer.has(kind::USER_NAME));
+        buffer.rewind(mark);
+        assert!(!buffer.has(kind::USER_NAME));
     }
 
     #[test]

@@ -571,3 +571,26 @@ fn while_handshakes_wait_no_conversation_begins_and_those_that_have_begun_go_on(
     assert_eq!(campus.world.send(&newcomer).len(), 1);
     assert_eq!(workers.begun.load(Ordering::Relaxed), 2);
 }
+
+#[test]
+fn an_accept_names_the_user_whom_the_request_named_unless_the_profile_does() {
+    let mut campus = Campus::new();
+    *campus.world.questions.refuse.lock().unwrap() = Some(Failure::Unreachable);
+    let (_, reply) = campus.talk();
+    let reply = reply.unwrap();
+    assert_eq!(vlan(&reply).as_deref(), Some("66"));
+    let names = |reply: &[u8]| -> Vec<Vec<u8>> {
+        Packet::parse(reply).unwrap().all(kind::USER_NAME).map(<[u8]>::to_vec).collect()
+    };
+    assert_eq!(names(&reply), [b"anonymous@contoso.com".to_vec()], "RFC 3579 section 3");
+    let mut campus = Campus::new();
+    campus.know(Compliance::Compliant);
+    assert_eq!(names(&campus.talk().1.unwrap()), [b"LT-0042".to_vec()]);
+    // Neither a reject nor a MAC bypass has one.
+    campus.know(Compliance::NonCompliant);
+    assert!(names(&campus.talk().1.unwrap()).is_empty());
+    let mut world = World::new();
+    world.know("a4c3f0112233", Compliance::Compliant);
+    let request = world.mab("a4c3f0112233");
+    assert!(names(&world.send(&request)[0]).is_empty());
+}

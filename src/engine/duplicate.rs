@@ -45,11 +45,15 @@ pub struct KeyHash(u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint(pub u64);
 
-/// A place in the table. It dies when the place is given to another request; then nothing is stored any more.
+/// A place in the table, and whose it was. It dies when the place is given to another request; then nothing is stored any
+/// more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
     slot: u32,
     generation: u32,
+    // To tell a request that another one replaced from one that only had to make room.
+    key: u64,
+    fingerprint: Fingerprint,
 }
 
 /// What the table knows about a request.
@@ -87,6 +91,12 @@ struct Slot {
     reply: Vec<u8>,
     generation: u32,
     state: SlotState,
+}
+
+impl Slot {
+    fn is_of(&self, ticket: Ticket) -> bool {
+        self.generation == ticket.generation && self.state != SlotState::Free
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,13 +172,31 @@ impl DuplicateTable {
         Seen::New(self.take(now, key, fingerprint))
     }
 
-    /// Stores the reply of a request for its repeats.
-    pub fn answer(&mut self, ticket: Ticket, octets: &[u8]) {
+    /// Stores the reply of a request for its repeats. `false`: the request [is superseded](Self::is_superseded), and its
+    /// reply must not leave.
+    pub fn answer(&mut self, ticket: Ticket, octets: &[u8]) -> bool {
         if let Some(slot) = self.slot_of(ticket) {
             slot.reply.clear();
             slot.reply.extend_from_slice(octets);
             slot.state = SlotState::Answered;
+            return true;
         }
+        !self.is_superseded(ticket)
+    }
+
+    /// Whether its sender has used the Identifier for another request since: it does not wait for this one's reply any
+    /// more, and could take it for the other's.
+    ///
+    /// A request that had to leave a full table is not: nobody has asked anything else, and its sender still waits.
+    /// Source: RFC 5080 section 2.2.2.
+    #[must_use]
+    pub fn is_superseded(&self, ticket: Ticket) -> bool {
+        if self.slots.get(ticket.slot as usize).is_some_and(|slot| slot.is_of(ticket)) {
+            return false;
+        }
+        let slot = self.index.find(ticket.key, |slot| self.holds(*slot, ticket.key));
+        let holder = slot.and_then(|slot| self.slots.get(*slot as usize));
+        holder.is_some_and(|slot| slot.fingerprint != ticket.fingerprint)
     }
 
     /// Forgets a request that got no answer and must be decided anew when it is repeated.
@@ -207,7 +235,7 @@ impl DuplicateTable {
         slot.fingerprint = fingerprint;
         slot.arrived = now.mono;
         slot.state = SlotState::InProgress;
-        let ticket = Ticket { slot: self.next, generation: slot.generation };
+        let ticket = Ticket { slot: self.next, generation: slot.generation, key, fingerprint };
         let slots = &self.slots;
         self.index.insert_unique(key, self.next, |slot| slots.get(*slot as usize).map_or(0, |slot| slot.key));
         self.next = if at + 1 == self.capacity { 0 } else { self.next + 1 };
@@ -225,9 +253,7 @@ impl DuplicateTable {
     }
 
     fn slot_of(&mut self, ticket: Ticket) -> Option<&mut Slot> {
-        self.slots
-            .get_mut(ticket.slot as usize)
-            .filter(|slot| slot.generation == ticket.generation && slot.state != SlotState::Free)
+        self.slots.get_mut(ticket.slot as usize).filter(|slot| slot.is_of(ticket))
     }
 
     fn holds(&self, slot: u32, key: u64) -> bool {
@@ -280,9 +306,10 @@ mod tests {
         let (mut table, now) = (DuplicateTable::new(8), Now::default());
         let old = new_ticket(&mut table, now, key(1, 7), 1);
         let new = new_ticket(&mut table, now, key(1, 7), 2);
-        table.answer(old, b"old");
+        assert!(table.is_superseded(old) && !table.is_superseded(new));
+        assert!(!table.answer(old, b"old"), "its sender waits for the other one");
         assert!(matches!(admit(&mut table, now, key(1, 7), Fingerprint(2)), Seen::InProgress));
-        table.answer(new, b"new");
+        assert!(table.answer(new, b"new"));
         assert!(matches!(admit(&mut table, now, key(1, 7), Fingerprint(2)), Seen::Answered(b"new")));
     }
 
@@ -303,6 +330,17 @@ mod tests {
     }
 
     #[test]
+    fn a_repeat_of_a_request_that_had_to_leave_replaces_it_but_does_not_supersede_it() {
+        let (mut table, now) = (DuplicateTable::new(2), Now::default());
+        let first = new_ticket(&mut table, now, key(1, 7), 1);
+        (0..2).for_each(|id| drop(new_ticket(&mut table, now, key(1, id), 1)));
+        let again = new_ticket(&mut table, now, key(1, 7), 1);
+        assert!(table.answer(first, b"reply") && table.answer(again, b"reply"));
+        let other = new_ticket(&mut table, now, key(1, 7), 2);
+        assert!(!table.answer(first, b"reply") && !table.answer(again, b"reply") && table.answer(other, b"reply"));
+    }
+
+    #[test]
     fn a_forgotten_request_is_new_again() {
         let (mut table, now) = (DuplicateTable::new(8), Now::default());
         let ticket = new_ticket(&mut table, now, key(1, 7), 1);
@@ -317,7 +355,8 @@ mod tests {
         assert_eq!(table.slots.len(), 4);
         assert_eq!(table.index.len(), 4);
         assert_eq!(table.evicted(), 96);
-        table.answer(tickets[0], b"too late");
+        assert!(table.answer(tickets[0], b"late"), "nobody else has its Identifier: it leaves, and is not kept");
+        assert!(!table.is_superseded(tickets[0]));
         assert!(matches!(admit(&mut table, now, key(1, 99), Fingerprint(1)), Seen::InProgress));
         new_ticket(&mut table, now.advanced(Duration::from_secs(1)), key(1, 0), 1);
     }

@@ -262,12 +262,25 @@ impl State {
         Ok(())
     }
 
-    /// Sends the reply in the buffer with this batch, and stores it for repeats.
+    /// Sends the reply in the buffer with this batch, and stores it for repeats; unless nobody waits for it any more.
     pub(super) fn send(&mut self, pass: Pass<'_>, out: &mut dyn Outbox) {
+        if self.drop_superseded(pass) {
+            return;
+        }
         if let Some(cells) = pass.client.cells.get(usize::from(self.shard)) {
             count_code(&cells.responses, self.buffer.code());
         }
         self.leave(pass, None, out);
+    }
+
+    /// Gives a request up whose Identifier the client has used again meanwhile, and counts it. `false`: it is still wanted.
+    pub(super) fn drop_superseded(&self, pass: Pass<'_>) -> bool {
+        let is_superseded = self.duplicates.is_superseded(pass.ticket);
+        if is_superseded {
+            self.count_drop(Some(pass.client), DropReason::Duplicate);
+            self.update_inflight();
+        }
+        is_superseded
     }
 
     fn leave(&mut self, pass: Pass<'_>, delay: Option<(Mono, Arc<Client>)>, out: &mut dyn Outbox) {
@@ -287,6 +300,8 @@ impl State {
                 }
             }
             (_, ticket) => {
+                // It was wanted when it was decided. A request of the same batch that has replaced it since comes after
+                // it, as if each had come alone.
                 out.send(&waiting.peer, octets);
                 if let Some(ticket) = ticket {
                     self.duplicates.answer(ticket, octets);
@@ -322,10 +337,13 @@ impl State {
     }
 
     fn release(&mut self, delayed: Delayed, out: &mut dyn Outbox) {
-        out.send(&delayed.peer, &delayed.octets);
-        self.duplicates.answer(delayed.ticket, &delayed.octets);
-        if let Some(cells) = delayed.client.cells.get(usize::from(self.shard)) {
-            count_code(&cells.responses, Code::ACCESS_REJECT);
+        if self.duplicates.answer(delayed.ticket, &delayed.octets) {
+            out.send(&delayed.peer, &delayed.octets);
+            if let Some(cells) = delayed.client.cells.get(usize::from(self.shard)) {
+                count_code(&cells.responses, Code::ACCESS_REJECT);
+            }
+        } else {
+            self.count_drop(Some(&delayed.client), DropReason::Duplicate);
         }
         self.delayed.recycle(delayed);
         self.update_inflight();

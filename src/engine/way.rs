@@ -98,6 +98,10 @@ impl State {
         let Ok(packet) = Packet::parse(&octets) else { return };
         let place = RequestPlace::of(&packet);
         let pass = Pass { snapshot: &snapshot, client: &client, packet, peer, ticket, arrived, place };
+        // A conversation goes on all the same: its device comes back for the reply under another Identifier.
+        if talk.is_none() && self.drop_superseded(pass) {
+            return;
+        }
         self.pursue(pass, &identity, talk, set, pursuit, now, out);
     }
 

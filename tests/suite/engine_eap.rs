@@ -594,3 +594,30 @@ fn an_accept_names_the_user_whom_the_request_named_unless_the_profile_does() {
     let request = world.mab("a4c3f0112233");
     assert!(names(&world.send(&request)[0]).is_empty());
 }
+
+#[test]
+fn a_handshake_whose_identifier_was_used_again_is_not_answered_and_the_conversation_goes_on() {
+    let workers = Arc::<ToyWorkers>::default();
+    let mut campus = Campus::with(|setting| setting.workers = Some(Arc::clone(&workers) as Arc<dyn Workers>));
+    let mut peer = campus.supplicant.begin();
+    let identity = peer.answer(&[1, 9, 0, 5, 1]).unwrap();
+    let start = campus.exchange(&identity).unwrap();
+    let (_, request) = campus.read(&start);
+    let hello = peer.answer(&request).unwrap();
+    let given_away = campus.request(&hello);
+    assert!(campus.world.send(&given_away).is_empty());
+    // The client uses the Identifier for something else meanwhile.
+    let mut authenticator = [0x77; 16];
+    authenticator[0] = given_away[1];
+    let mut buffer = radmit::radius::request::RequestBuffer::new();
+    buffer.start_request(Code::ACCESS_REQUEST, given_away[1], &authenticator);
+    buffer.push(kind::USER_NAME, b"bob").unwrap();
+    buffer.push_password(b"hello", &Campus::secret()).unwrap();
+    let other = buffer.sign(&Campus::secret()).to_vec();
+    assert_eq!(campus.world.send(&other).len(), 1);
+    let work = workers.waiting.lock().unwrap().pop().expect("its flight is computed");
+    assert!(campus.world.finish(work.run()).is_empty());
+    assert_eq!(campus.world.engine.waiting(), 0);
+    let again = campus.exchange(&hello).expect("the same response under the same State");
+    assert_eq!(campus.read(&again).0, Code::ACCESS_CHALLENGE);
+}

@@ -16,6 +16,7 @@ mod engine;
 mod engine_batch;
 mod engine_eap;
 mod engine_odd;
+mod engine_repeats;
 mod fuzz;
 mod fuzz_bodies;
 mod malformed;

@@ -57,7 +57,9 @@ pub fn authenticate(admitted: &Admitted<'_>, macs: &Macs, client: &Client) -> Au
             }),
             Err(reason) => reject(reason, "mab", mac),
         },
-        Choice::Person if packet.has_credentials() || packet.has(kind::ARAP_PASSWORD) => reject(RejectReason::NoPasswordUsers, method, None),
+        Choice::Person if packet.has_credentials() || packet.has(kind::ARAP_PASSWORD) => {
+            reject(RejectReason::NoPasswordUsers, method, None)
+        }
         Choice::Person => reject(RejectReason::NoCredentials, method, None),
     }
 }

@@ -220,7 +220,7 @@ impl State {
     ) {
         let eap = EapPart { packet: Some(request), keys: None };
         if pass.draft(eap).write_challenge(&mut self.buffer, token.octets(), is_repeat).is_ok() {
-            return self.send(pass, out);
+            return self.send(pass, now, out);
         }
         self.shed(pass, now);
     }
@@ -341,7 +341,7 @@ impl State {
         line.session = Some(session);
         self.tell(pass, &line, now);
         self.count_eap(&dialogue, EapResult::Accept);
-        self.send(pass, out);
+        self.send(pass, now, out);
     }
 
     /// The end without access. The log has its line already if the device was told why by an alert.

@@ -56,9 +56,9 @@ impl State {
                     ..Line::new(pass.arrived)
                 };
                 self.tell(pass, &line, now);
-                self.send(pass, out);
+                self.send(pass, now, out);
             }
-            Ok(Part::More) => self.send(pass, out),
+            Ok(Part::More) => self.send(pass, now, out),
             Err(Refusal::Reject(reason)) => self.refuse_download(pass, reason, now, out),
             Err(Refusal::NoRoom) => {
                 self.duplicates.forget(pass.ticket);

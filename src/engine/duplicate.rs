@@ -87,7 +87,8 @@ pub struct DuplicateTable {
 struct Slot {
     key: u64,
     fingerprint: Fingerprint,
-    arrived: Mono,
+    /// When it came; once it is answered, when the reply left.
+    since: Mono,
     reply: Vec<u8>,
     generation: u32,
     state: SlotState,
@@ -96,6 +97,17 @@ struct Slot {
 impl Slot {
     fn is_of(&self, ticket: Ticket) -> bool {
         self.generation == ticket.generation && self.state != SlotState::Free
+    }
+
+    /// Whether a repeat of it may still come. While it is worked on that is so until whoever decides has to be done: a
+    /// reply that left at the last moment would otherwise meet a repeat that is taken as new.
+    fn is_young(&self, now: Now) -> bool {
+        let age = now.mono.since(self.since);
+        match self.state {
+            SlotState::Free => false,
+            SlotState::InProgress => age < limits::DECISION_DEADLINE_MAX,
+            SlotState::Answered => age < limits::REPLY_LIFETIME,
+        }
     }
 }
 
@@ -158,9 +170,7 @@ impl DuplicateTable {
         let found = self.index.find(key, |slot| self.holds(*slot, key)).copied();
         if let Some(at) = found {
             let at = at as usize;
-            let repeats = self.slots.get(at).is_some_and(|slot| {
-                slot.fingerprint == fingerprint && now.mono.since(slot.arrived) < limits::REPLY_LIFETIME
-            });
+            let repeats = self.slots.get(at).is_some_and(|slot| slot.fingerprint == fingerprint && slot.is_young(now));
             if repeats {
                 return match self.slots.get(at) {
                     Some(slot) if slot.state == SlotState::Answered => Seen::Answered(&slot.reply),
@@ -172,10 +182,12 @@ impl DuplicateTable {
         Seen::New(self.take(now, key, fingerprint))
     }
 
-    /// Stores the reply of a request for its repeats. `false`: the request [is superseded](Self::is_superseded), and its
-    /// reply must not leave.
-    pub fn answer(&mut self, ticket: Ticket, octets: &[u8]) -> bool {
+    /// Stores the reply of a request, which leaves now, for its repeats.
+    ///
+    /// `false`: the request [is superseded](Self::is_superseded), and its reply must not leave.
+    pub fn answer(&mut self, now: Now, ticket: Ticket, octets: &[u8]) -> bool {
         if let Some(slot) = self.slot_of(ticket) {
+            slot.since = now.mono;
             slot.reply.clear();
             slot.reply.extend_from_slice(octets);
             slot.state = SlotState::Answered;
@@ -215,16 +227,14 @@ impl DuplicateTable {
     fn take(&mut self, now: Now, key: u64, fingerprint: Fingerprint) -> Ticket {
         let at = self.next as usize;
         if at < self.slots.len() {
-            let young = self.slots.get(at).is_some_and(|slot| {
-                slot.state != SlotState::Free && now.mono.since(slot.arrived) < limits::REPLY_LIFETIME
-            });
+            let young = self.slots.get(at).is_some_and(|slot| slot.is_young(now));
             self.evicted += u64::from(young);
             self.release(at);
         } else {
             self.slots.push(Slot {
                 key,
                 fingerprint,
-                arrived: now.mono,
+                since: now.mono,
                 reply: Vec::new(),
                 generation: 0,
                 state: SlotState::Free,
@@ -233,7 +243,7 @@ impl DuplicateTable {
         let slot = &mut self.slots[at];
         slot.key = key;
         slot.fingerprint = fingerprint;
-        slot.arrived = now.mono;
+        slot.since = now.mono;
         slot.state = SlotState::InProgress;
         let ticket = Ticket { slot: self.next, generation: slot.generation, key, fingerprint };
         let slots = &self.slots;
@@ -297,7 +307,7 @@ mod tests {
         let (mut table, now) = (DuplicateTable::new(8), Now::default());
         let ticket = new_ticket(&mut table, now, key(1, 7), 1);
         assert!(matches!(admit(&mut table, now, key(1, 7), Fingerprint(1)), Seen::InProgress));
-        table.answer(ticket, b"reply");
+        table.answer(now, ticket, b"reply");
         assert!(matches!(admit(&mut table, now, key(1, 7), Fingerprint(1)), Seen::Answered(b"reply")));
     }
 
@@ -307,9 +317,9 @@ mod tests {
         let old = new_ticket(&mut table, now, key(1, 7), 1);
         let new = new_ticket(&mut table, now, key(1, 7), 2);
         assert!(table.is_superseded(old) && !table.is_superseded(new));
-        assert!(!table.answer(old, b"old"), "its sender waits for the other one");
+        assert!(!table.answer(now, old, b"old"), "its sender waits for the other one");
         assert!(matches!(admit(&mut table, now, key(1, 7), Fingerprint(2)), Seen::InProgress));
-        assert!(table.answer(new, b"new"));
+        assert!(table.answer(now, new, b"new"));
         assert!(matches!(admit(&mut table, now, key(1, 7), Fingerprint(2)), Seen::Answered(b"new")));
     }
 
@@ -322,22 +332,40 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_is_not_repeated_for_ever() {
+    fn a_reply_is_repeated_for_a_while_after_it_has_left_however_long_it_took() {
+        let (mut table, came) = (DuplicateTable::new(8), Now::default());
+        let ticket = new_ticket(&mut table, came, key(1, 7), 1);
+        let moment = Duration::from_nanos(1);
+        let left = came.advanced(limits::DECISION_DEADLINE_MAX - moment);
+        assert!(matches!(admit(&mut table, left, key(1, 7), Fingerprint(1)), Seen::InProgress));
+        table.answer(left, ticket, b"reply");
+        let late = left.advanced(limits::REPLY_LIFETIME - moment);
+        assert!(matches!(admit(&mut table, late, key(1, 7), Fingerprint(1)), Seen::Answered(b"reply")));
+        new_ticket(&mut table, left.advanced(limits::REPLY_LIFETIME), key(1, 7), 1);
+    }
+
+    #[test]
+    fn a_request_that_is_never_answered_does_not_silence_its_repeats_for_ever() {
         let (mut table, now) = (DuplicateTable::new(8), Now::default());
-        let ticket = new_ticket(&mut table, now, key(1, 7), 1);
-        table.answer(ticket, b"reply");
-        new_ticket(&mut table, now.advanced(limits::REPLY_LIFETIME), key(1, 7), 1);
+        new_ticket(&mut table, now, key(1, 7), 1);
+        new_ticket(&mut table, now.advanced(limits::DECISION_DEADLINE_MAX), key(1, 7), 1);
     }
 
     #[test]
     fn a_repeat_of_a_request_that_had_to_leave_replaces_it_but_does_not_supersede_it() {
         let (mut table, now) = (DuplicateTable::new(2), Now::default());
         let first = new_ticket(&mut table, now, key(1, 7), 1);
-        (0..2).for_each(|id| drop(new_ticket(&mut table, now, key(1, id), 1)));
+        for id in 0..2 {
+            new_ticket(&mut table, now, key(1, id), 1);
+        }
         let again = new_ticket(&mut table, now, key(1, 7), 1);
-        assert!(table.answer(first, b"reply") && table.answer(again, b"reply"));
+        assert!(table.answer(now, first, b"reply") && table.answer(now, again, b"reply"));
         let other = new_ticket(&mut table, now, key(1, 7), 2);
-        assert!(!table.answer(first, b"reply") && !table.answer(again, b"reply") && table.answer(other, b"reply"));
+        assert!(
+            !table.answer(now, first, b"reply")
+                && !table.answer(now, again, b"reply")
+                && table.answer(now, other, b"reply")
+        );
     }
 
     #[test]
@@ -355,7 +383,7 @@ mod tests {
         assert_eq!(table.slots.len(), 4);
         assert_eq!(table.index.len(), 4);
         assert_eq!(table.evicted(), 96);
-        assert!(table.answer(tickets[0], b"late"), "nobody else has its Identifier: it leaves, and is not kept");
+        assert!(table.answer(now, tickets[0], b"late"), "nobody else has its Identifier: it leaves, and is not kept");
         assert!(!table.is_superseded(tickets[0]));
         assert!(matches!(admit(&mut table, now, key(1, 99), Fingerprint(1)), Seen::InProgress));
         new_ticket(&mut table, now.advanced(Duration::from_secs(1)), key(1, 0), 1);

@@ -176,7 +176,7 @@ impl State {
         };
         let admitted = admit(packet, datagram.port, client, proof)?;
         if packet.code() == Code::STATUS_SERVER {
-            return self.answer_status(client, datagram, packet, out);
+            return self.answer_status(client, datagram, packet, now, out);
         }
         let fingerprint = self.duplicates.fingerprint(packet.octets());
         let ticket = match self.duplicates.admit(now, key, fingerprint) {
@@ -210,6 +210,7 @@ impl State {
         client: &Client,
         datagram: Datagram<'_>,
         packet: Packet<'_>,
+        now: Now,
         out: &mut dyn Outbox,
     ) -> Result<(), Refused> {
         if self.is_draining {
@@ -228,7 +229,7 @@ impl State {
         }
         let way = (datagram.peer, None, None);
         if self.outgoing.add(&mut self.buffer, packet.authenticator(), &client.secret, way) {
-            self.send_signed(out);
+            self.send_signed(now, out);
         }
         Ok(())
     }
@@ -258,19 +259,19 @@ impl State {
                 return Err(DropReason::Overload.into());
             }
         }
-        self.send(pass, out);
+        self.send(pass, now, out);
         Ok(())
     }
 
     /// Sends the reply in the buffer with this batch, and stores it for repeats; unless nobody waits for it any more.
-    pub(super) fn send(&mut self, pass: Pass<'_>, out: &mut dyn Outbox) {
+    pub(super) fn send(&mut self, pass: Pass<'_>, now: Now, out: &mut dyn Outbox) {
         if self.drop_superseded(pass) {
             return;
         }
         if let Some(cells) = pass.client.cells.get(usize::from(self.shard)) {
             count_code(&cells.responses, self.buffer.code());
         }
-        self.leave(pass, None, out);
+        self.leave(pass, None, now, out);
     }
 
     /// Gives a request up whose Identifier the client has used again meanwhile, and counts it. `false`: it is still wanted.
@@ -283,20 +284,20 @@ impl State {
         is_superseded
     }
 
-    fn leave(&mut self, pass: Pass<'_>, delay: Option<(Mono, Arc<Client>)>, out: &mut dyn Outbox) {
+    fn leave(&mut self, pass: Pass<'_>, delay: Option<(Mono, Arc<Client>)>, now: Now, out: &mut dyn Outbox) {
         let way = (pass.peer, Some(pass.ticket), delay);
         if self.outgoing.add(&mut self.buffer, pass.packet.authenticator(), &pass.client.secret, way) {
-            self.send_signed(out);
+            self.send_signed(now, out);
         }
     }
 
     /// Signs the replies of this batch; each is then sent, or delayed.
-    fn send_signed(&mut self, out: &mut dyn Outbox) {
+    fn send_signed(&mut self, now: Now, out: &mut dyn Outbox) {
         let mut outgoing = std::mem::take(&mut self.outgoing);
         outgoing.sign(|waiting, octets| match (waiting.delay, waiting.ticket) {
             (Some((due, client)), Some(ticket)) => {
                 if let Some(early) = self.delayed.push(due, waiting.peer, ticket, client, octets) {
-                    self.release(early, out);
+                    self.release(early, now, out);
                 }
             }
             (_, ticket) => {
@@ -304,7 +305,7 @@ impl State {
                 // it, as if each had come alone.
                 out.send(&waiting.peer, octets);
                 if let Some(ticket) = ticket {
-                    self.duplicates.answer(ticket, octets);
+                    self.duplicates.answer(now, ticket, octets);
                 }
             }
         });
@@ -321,23 +322,23 @@ impl State {
         let latest = pass.arrived.mono.plus(pass.client.decision_deadline);
         let due = pass.arrived.mono.plus(delay).plus(jitter).min(latest);
         if due <= now.mono || self.is_draining {
-            return self.send(pass, out);
+            return self.send(pass, now, out);
         }
-        self.leave(pass, Some((due, Arc::clone(pass.client))), out);
+        self.leave(pass, Some((due, Arc::clone(pass.client))), now, out);
     }
 
     /// Sends the rejects whose delay is over.
     pub(super) fn release_rejects(&mut self, now: Now, out: &mut dyn Outbox) {
         let until = if self.is_draining { Mono::NEVER } else { now.mono };
         while let Some(delayed) = self.delayed.pop_due(until) {
-            self.release(delayed, out);
+            self.release(delayed, now, out);
         }
         self.drops.tell_if_due(now, &mut *self.events);
         self.sweep_dialogues(now);
     }
 
-    fn release(&mut self, delayed: Delayed, out: &mut dyn Outbox) {
-        if self.duplicates.answer(delayed.ticket, &delayed.octets) {
+    fn release(&mut self, delayed: Delayed, now: Now, out: &mut dyn Outbox) {
+        if self.duplicates.answer(now, delayed.ticket, &delayed.octets) {
             out.send(&delayed.peer, &delayed.octets);
             if let Some(cells) = delayed.client.cells.get(usize::from(self.shard)) {
                 count_code(&cells.responses, Code::ACCESS_REJECT);
@@ -351,7 +352,7 @@ impl State {
 
     /// The batch is over.
     pub(super) fn end(&mut self, now: Now, out: &mut dyn Outbox) {
-        self.send_signed(out);
+        self.send_signed(now, out);
         self.events.flush(now);
         self.update_inflight();
     }

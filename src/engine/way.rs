@@ -229,7 +229,7 @@ impl State {
                 line.session = session;
                 self.tell(pass, &line, now);
                 if is_accept {
-                    self.send(pass, out);
+                    self.send(pass, now, out);
                 } else {
                     self.delay(pass, now, out);
                 }

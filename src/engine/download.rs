@@ -17,6 +17,7 @@ use super::{
     event::{DropReason, RejectReason},
     pass::Pass,
     record::{Line, Outcome},
+    reply::echo_proxy_state,
     state::State,
 };
 
@@ -104,7 +105,7 @@ impl State {
             }
         };
         self.buffer.push_encoded(part.octets)?;
-        pass.draft(super::reply::EapPart::default()).echo_proxy_state(&mut self.buffer)?;
+        echo_proxy_state(&pass.packet, &mut self.buffer)?;
         Ok(kind_of_part)
     }
 }

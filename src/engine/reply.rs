@@ -165,19 +165,23 @@ impl Draft<'_> {
         }
     }
 
-    /// Copies every Proxy-State, unmodified and in order (RFC 2865 section 5.33).
-    ///
-    /// # Errors
-    /// [`Full`] if they don't fit.
-    pub fn echo_proxy_state(&self, out: &mut ReplyBuffer) -> Result<(), Full> {
-        for value in self.packet.all(kind::PROXY_STATE) {
-            if value.is_empty() {
-                // An empty one can't be written by the rules, but must come back: type and length only.
-                out.push_encoded(&[kind::PROXY_STATE, 2])?;
-            } else {
-                out.push(kind::PROXY_STATE, value)?;
-            }
-        }
-        Ok(())
+    fn echo_proxy_state(&self, out: &mut ReplyBuffer) -> Result<(), Full> {
+        echo_proxy_state(&self.packet, out)
     }
+}
+
+/// Copies every Proxy-State of a request, unmodified and in order (RFC 2865 section 5.33).
+///
+/// # Errors
+/// [`Full`] if they don't fit.
+pub fn echo_proxy_state(packet: &Packet<'_>, out: &mut ReplyBuffer) -> Result<(), Full> {
+    for value in packet.all(kind::PROXY_STATE) {
+        if value.is_empty() {
+            // An empty one can't be written by the rules, but must come back: type and length only.
+            out.push_encoded(&[kind::PROXY_STATE, 2])?;
+        } else {
+            out.push(kind::PROXY_STATE, value)?;
+        }
+    }
+    Ok(())
 }

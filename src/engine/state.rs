@@ -40,6 +40,7 @@ use super::{
     parts::Parts,
     pass::Pass,
     record::claimed_nas,
+    reply::echo_proxy_state,
     snapshot::Snapshot,
     work::Workers,
 };
@@ -221,9 +222,7 @@ impl State {
             Port::Acct => Code::ACCOUNTING_RESPONSE,
         };
         self.buffer.start(code, packet.identifier());
-        for value in packet.all(kind::PROXY_STATE) {
-            self.buffer.push(kind::PROXY_STATE, value).map_err(|_| Refused::from(DropReason::Overload))?;
-        }
+        echo_proxy_state(&packet, &mut self.buffer).map_err(|_| Refused::from(DropReason::Overload))?;
         if let Some(cells) = client.cells.get(usize::from(self.shard)) {
             count_code(&cells.responses, code);
         }
@@ -236,6 +235,15 @@ impl State {
 
     /// Acknowledges an accounting record once the log has taken it (RFC 2866 section 2), and not otherwise.
     fn account(&mut self, pass: Pass<'_>, now: Now, out: &mut dyn Outbox) -> Result<(), Refused> {
+        // Without Message-Authenticator: widely deployed clients (FreeRADIUS 3.2's radclient among them) hash it here with
+        // zeros instead of the request's authenticator (RFC 3579 section 3.2) and drop the right one. The response
+        // authenticator protects this reply, because an Accounting-Request is authenticated itself.
+        self.buffer.start_unsigned(Code::ACCOUNTING_RESPONSE, pass.packet.identifier());
+        if echo_proxy_state(&pass.packet, &mut self.buffer).is_err() {
+            // Without a reply the record would come again, and stand in the log twice.
+            self.duplicates.forget(pass.ticket);
+            return Err(DropReason::Overload.into());
+        }
         let event = AccountingEvent {
             now,
             client: &pass.client.name,
@@ -248,16 +256,6 @@ impl State {
             // Forgotten, so that the retransmission is taken as new.
             self.duplicates.forget(pass.ticket);
             return Err(DropReason::Overload.into());
-        }
-        // Without Message-Authenticator: widely deployed clients (FreeRADIUS 3.2's radclient among them) hash it here with
-        // zeros instead of the request's authenticator (RFC 3579 section 3.2) and drop the right one. The response
-        // authenticator protects this reply, because an Accounting-Request is authenticated itself.
-        self.buffer.start_unsigned(Code::ACCOUNTING_RESPONSE, pass.packet.identifier());
-        for value in pass.packet.all(kind::PROXY_STATE) {
-            if self.buffer.push(kind::PROXY_STATE, value).is_err() {
-                self.duplicates.forget(pass.ticket);
-                return Err(DropReason::Overload.into());
-            }
         }
         self.send(pass, now, out);
         Ok(())

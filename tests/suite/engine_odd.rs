@@ -57,3 +57,36 @@ fn an_arap_password_proves_nothing() {
         assert!(line.starts_with(&format!("reject {reason}")), "{line}");
     }
 }
+
+#[test]
+fn an_empty_proxy_state_comes_back_in_every_reply_and_a_record_is_written_once() {
+    use radmit::engine::action::Port;
+    const EMPTY: [u8; 2] = [kind::PROXY_STATE, 2];
+    let secret = Secret::new(SECRET.into()).unwrap();
+    let echoed = |reply: &[u8]| -> Vec<Vec<u8>> {
+        Packet::parse(reply).unwrap().all(kind::PROXY_STATE).map(<[u8]>::to_vec).collect()
+    };
+    let mut world = world();
+    let mut buffer = RequestBuffer::new();
+    buffer.start_request(Code::ACCOUNTING_REQUEST, 3, &[0; 16]);
+    buffer.push_u32(kind::ACCT_STATUS_TYPE, 1).unwrap();
+    buffer.push(kind::ACCT_SESSION_ID, b"0001").unwrap();
+    buffer.push_encoded(&EMPTY).unwrap();
+    buffer.push(kind::PROXY_STATE, b"two").unwrap();
+    let request = buffer.sign(&secret).to_vec();
+    let replies = world.send_to(Port::Acct, &request);
+    assert_eq!(echoed(&replies[0]), [b"".to_vec(), b"two".to_vec()]);
+    assert_eq!(world.send_to(Port::Acct, &request), replies);
+    assert_eq!(world.line(), "accounting");
+
+    for port in [Port::Auth, Port::Acct] {
+        let mut buffer = RequestBuffer::new();
+        buffer.start_request(Code::STATUS_SERVER, 1, &[9; 16]);
+        buffer.push_encoded(&EMPTY).unwrap();
+        let request = buffer.sign(&secret).to_vec();
+        assert_eq!(echoed(&world.send_to(port, &request)[0]), [b"".to_vec()], "{port:?}");
+    }
+
+    let request = bypass(&mut world, |buffer| buffer.push_encoded(&EMPTY).unwrap());
+    assert_eq!(echoed(&world.send(&request)[0]), [b"".to_vec()]);
+}

@@ -5,7 +5,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -59,6 +62,8 @@ const ID: usize = 8;
 const NONCE: usize = 12;
 /// Parts of the table that are locked by themselves: more than there will be threads.
 const STRIPES: u8 = 64;
+/// How often sessions that ran out of time are looked for.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Who may go on with a session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -76,6 +81,8 @@ pub struct Owner {
 pub struct Sessions<T> {
     stripes: Box<[Mutex<Stripe<T>>]>,
     counts: Mutex<Counts>,
+    /// When to look for what has ended next, in nanoseconds; never while nothing is open.
+    sweep_at: AtomicI64,
     hasher: foldhash::fast::RandomState,
     bounds: Bounds,
 }
@@ -183,13 +190,19 @@ impl<T> Sessions<T> {
     pub fn new(bounds: Bounds) -> Self {
         let stripe = || Mutex::new(Stripe { by_id: HashMap::default(), by_owner: HashMap::default() });
         let stripes = std::iter::repeat_with(stripe).take(usize::from(STRIPES)).collect();
-        Self { stripes, counts: Mutex::default(), hasher: foldhash::fast::RandomState::default(), bounds }
+        Self {
+            stripes,
+            counts: Mutex::default(),
+            sweep_at: AtomicI64::new(Mono::NEVER.as_nanos()),
+            hasher: foldhash::fast::RandomState::default(),
+            bounds,
+        }
     }
 
     /// Opens a session. One that the same device has open at the same client is dropped: it has begun anew.
     ///
     /// # Errors
-    /// [`Full`].
+    /// [`Full`]. What has ended takes its place until it is [swept](Self::sweep_if_due).
     pub fn open(&self, now: Now, owner: Owner, chance: &mut dyn Chance) -> Result<Claim, Full> {
         let mut id = [0; ID];
         chance.fill(&mut id);
@@ -197,13 +210,8 @@ impl<T> Sessions<T> {
         let mut stripe = self.lock(stripe_number);
         // Held until the lock is given back: dropping a conversation takes time.
         let _replaced = stripe.by_owner.get(&owner).copied().and_then(|old| self.remove(&mut stripe, old));
-        if let Err(full) = self.enter(owner.client) {
-            drop(stripe);
-            // What has ended makes room, at the cost of one walk through one stripe.
-            self.sweep_stripe(stripe_number, now, &mut |_| {});
-            self.enter(owner.client).map_err(|_| full)?;
-            stripe = self.lock(stripe_number);
-        }
+        self.enter(owner.client)?;
+        self.sweep_at.fetch_min(now.mono.plus(SWEEP_INTERVAL).as_nanos(), Ordering::AcqRel);
         if !owner.station.is_empty() {
             stripe.by_owner.insert(owner.clone(), id);
         }
@@ -267,8 +275,30 @@ impl<T> Sessions<T> {
         self.remove(&mut stripe, claim.id);
     }
 
-    /// Drops what has ended, and tells what it was. To be called every second or so: a session that ran out of time is
-    /// not found any more, but takes its place until then.
+    /// When [`Self::sweep_if_due`] is due: whoever opened a session has to wake then.
+    #[must_use]
+    pub fn sweep_at(&self) -> Mono {
+        Mono::from_nanos(self.sweep_at.load(Ordering::Acquire))
+    }
+
+    /// Drops what has ended, and tells what it was, if nobody did so in the last second; of several threads one does it. A
+    /// session that ran out of time is not found any more, but takes its place until then.
+    pub fn sweep_if_due(&self, now: Now, ended: &mut dyn FnMut(Ended<T>)) {
+        let due = self.sweep_at.load(Ordering::Acquire);
+        let next = now.mono.plus(SWEEP_INTERVAL).as_nanos();
+        let is_due = due <= now.mono.as_nanos();
+        if !is_due || self.sweep_at.compare_exchange(due, next, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return;
+        }
+        self.sweep(now, ended);
+        // Under the lock that opening takes first, so that the time of what is opened meanwhile stays.
+        let counts = self.counts();
+        if counts.all == 0 {
+            self.sweep_at.store(Mono::NEVER.as_nanos(), Ordering::Release);
+        }
+    }
+
+    /// Drops what has ended, and tells what it was.
     pub fn sweep(&self, now: Now, ended: &mut dyn FnMut(Ended<T>)) {
         (0..STRIPES).for_each(|stripe| self.sweep_stripe(stripe, now, ended));
     }
@@ -276,7 +306,11 @@ impl<T> Sessions<T> {
     /// How many are open.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).all
+        self.counts().all
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sweep_stripe(&self, number: u8, now: Now, ended: &mut dyn FnMut(Ended<T>)) {
@@ -304,7 +338,7 @@ impl<T> Sessions<T> {
     }
 
     fn enter(&self, client: u64) -> Result<(), Full> {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts();
         if counts.all >= self.bounds.sessions {
             return Err(Full::Sessions);
         }
@@ -318,7 +352,7 @@ impl<T> Sessions<T> {
     }
 
     fn leave(&self, client: u64) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts();
         counts.all = counts.all.saturating_sub(1);
         if let Some(count) = counts.of_client.get_mut(&client) {
             *count = count.saturating_sub(1);
@@ -478,6 +512,26 @@ mod tests {
         table.sweep(at(60), &mut |_| {});
         assert_eq!(table.count(), 0);
         assert!(open(1, 60).is_ok());
+    }
+
+    #[test]
+    fn whoever_comes_first_sweeps_and_nobody_wakes_for_nothing() {
+        let (table, mut chance) = (sessions(4, 4), SeededChance::new(7));
+        let ended = |now| {
+            let mut count = 0;
+            table.sweep_if_due(at(now), &mut |_| count += 1);
+            count
+        };
+        assert_eq!(table.sweep_at(), Mono::NEVER);
+        let _first = table.open(at(0), owner(1, b""), &mut chance).unwrap();
+        assert_eq!(table.sweep_at(), at(1).mono);
+        let _second = table.open(at(59), owner(1, b""), &mut chance).unwrap();
+        assert_eq!(table.sweep_at(), at(1).mono, "the first one's");
+        assert_eq!((ended(0), ended(60), ended(60)), (0, 1, 0));
+        assert_eq!(table.sweep_at(), at(61).mono, "one is left");
+        assert_eq!((ended(119), table.sweep_at()), (1, Mono::NEVER));
+        let _third = table.open(at(200), owner(1, b""), &mut chance).unwrap();
+        assert_eq!(table.sweep_at(), at(201).mono);
     }
 
     #[test]

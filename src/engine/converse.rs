@@ -12,7 +12,7 @@ use crate::{
         conversation::{Accepted, Begun, Offer, Question, Rejected, Shown, Step, begin, without_session},
         md5::Md5Proof,
         reason::{Reason as EapReason, Verdict},
-        sessions::{Found, Token},
+        sessions::{Claim, Found, Token},
         tls::{
             alert::Alert,
             flow::{Proven, TlsOffer},
@@ -157,9 +157,7 @@ impl State {
         if brings_work && self.workers.as_ref().is_some_and(|workers| !workers.may_begin(now.mono)) {
             return self.shed(pass, now);
         }
-        let Ok(claim) = self.dialogues.open(now, owner_of(pass.client, &pass.packet), &mut SystemChance) else {
-            return self.shed(pass, now);
-        };
+        let Some(claim) = self.open_dialogue(pass, now) else { return self.shed(pass, now) };
         let dialogue = Dialogue {
             conversation,
             snapshot: Arc::clone(pass.snapshot),
@@ -171,6 +169,16 @@ impl State {
             peer: pass.peer,
         };
         self.hold(pass, Box::new(Talk { claim, dialogue, evidence: None }), request, false, now, out);
+    }
+
+    /// Room for a conversation. What has ended makes some, and is told of like all that ends.
+    fn open_dialogue(&mut self, pass: Pass<'_>, now: Now) -> Option<Claim> {
+        let owner = owner_of(pass.client, &pass.packet);
+        if let Ok(claim) = self.dialogues.open(now, owner.clone(), &mut SystemChance) {
+            return Some(claim);
+        }
+        self.sweep_dialogues(now);
+        self.dialogues.open(now, owner, &mut SystemChance).ok()
     }
 
     /// What a step means.

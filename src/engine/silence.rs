@@ -12,19 +12,12 @@ use super::{
     state::State,
 };
 
-/// How often conversations whose devices fell silent are looked for.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-
 impl State {
-    /// Ends the conversations whose devices fell silent, and tells of them.
+    /// Ends the conversations whose devices fell silent, and tells of them, whichever shard they came to; if it is time.
     pub(super) fn sweep_dialogues(&mut self, now: Now) {
-        if self.shard != 0 || now.mono < self.next_sweep {
-            return;
-        }
-        self.next_sweep = now.mono.plus(SWEEP_INTERVAL);
         let mut silent = Vec::new();
         let dialogues = Arc::clone(&self.dialogues);
-        dialogues.sweep(now, &mut |ended| {
+        dialogues.sweep_if_due(now, &mut |ended| {
             let silence = now.mono.since(ended.touched);
             silent.extend(ended.item.map(|dialogue| (dialogue, silence)));
         });

@@ -58,7 +58,6 @@ pub(super) struct State {
     pub(super) chance: Chance,
     sessions: u64,
     pub(super) dialogues: Arc<Dialogues>,
-    pub(super) next_sweep: Mono,
     pub(super) workers: Option<Arc<dyn Workers>>,
     /// Handshakes that others compute for this shard.
     pub(super) computing: usize,
@@ -83,7 +82,6 @@ impl State {
             sessions: chance.next(),
             chance,
             dialogues: parts.dialogues,
-            next_sweep: Mono::default(),
             workers: parts.workers,
             computing: 0,
             questions: parts.questions,
@@ -358,8 +356,7 @@ impl State {
     pub(super) fn wake_at(&self) -> Mono {
         let parked = self.parked.wake_at().unwrap_or(Mono::NEVER);
         let delayed = self.delayed.next_due().unwrap_or(Mono::NEVER);
-        let sweep = if self.shard == 0 && self.dialogues.count() > 0 { self.next_sweep } else { Mono::NEVER };
-        parked.min(delayed).min(sweep).min(self.drops.wake_at().unwrap_or(Mono::NEVER))
+        parked.min(delayed).min(self.dialogues.sweep_at()).min(self.drops.wake_at().unwrap_or(Mono::NEVER))
     }
 
     /// A session id that no other shard and no earlier run gives: random once, then counted.

@@ -621,3 +621,35 @@ fn a_handshake_whose_identifier_was_used_again_is_not_answered_and_the_conversat
     let again = campus.exchange(&hello).expect("the same response under the same State");
     assert_eq!(campus.read(&again).0, Code::ACCESS_CHALLENGE);
 }
+
+#[test]
+fn whichever_shard_opens_a_conversation_tells_when_it_has_ended() {
+    let mut campus = Campus::with(|setting| setting.shard = 1);
+    let mut peer = campus.supplicant.begin();
+    let identity = peer.answer(&[1, 9, 0, 5, 1]).unwrap();
+    assert!(campus.exchange(&identity).is_some());
+    campus.world.advance(Duration::from_secs(62));
+    assert_eq!(campus.world.line(), "ignore eap-stalled eap-tls lookup=- source=- rule=-");
+    assert_eq!(campus.world.engine.wake_at(), Mono::NEVER, "nothing is open any more");
+}
+
+#[test]
+fn what_has_ended_makes_room_at_once_and_is_told() {
+    let mut campus = Campus::new();
+    let open = |campus: &mut Campus, number: usize| {
+        let station = format!("02-00-00-00-{:02X}-{:02X}", number / 256, number % 256);
+        let request = campus.world.request(|buffer, _| {
+            buffer.push(kind::USER_NAME, b"anonymous").unwrap();
+            buffer.push(kind::CALLING_STATION_ID, station.as_bytes()).unwrap();
+            buffer.push_long(kind::EAP_MESSAGE, &[2, 1, 0, 5, 1]).unwrap();
+        });
+        campus.world.send(&request).len()
+    };
+    let all = radmit::limits::EAP_SESSIONS_CLIENT_MAX;
+    assert_eq!((0..all).map(|number| open(&mut campus, number)).sum::<usize>(), all);
+    // The shard was busy and comes late: the newcomer is served before it looks for what has ended.
+    campus.world.now = campus.world.now.advanced(radmit::limits::EAP_IDLE_MAX);
+    assert_eq!(open(&mut campus, all), 1);
+    let lines = campus.world.lines();
+    assert_eq!(lines.iter().filter(|line| line.starts_with("ignore eap-stalled")).count(), all);
+}

@@ -126,6 +126,7 @@ pub(crate) struct Setting {
     pub(crate) eap_tls: Option<EapTls>,
     pub(crate) workers: Option<Arc<dyn Workers>>,
     pub(crate) reject_delay: Duration,
+    pub(crate) shard: u16,
     pub(crate) servers: usize,
     pub(crate) room: Room,
     pub(crate) ages: Ages,
@@ -141,6 +142,7 @@ impl Default for Setting {
             eap_tls: None,
             workers: None,
             reject_delay: Duration::ZERO,
+            shard: 0,
             servers: 1,
             room: Room { replies: 64, parked: 64, delayed: 64 },
             ages: Ages { mac_can_be_asked: true, ..Ages::default() },
@@ -212,7 +214,7 @@ impl World {
         let questions = Arc::new(ToyQuestions::default());
         let cells = Arc::new(ShardCells::default());
         let engine = Engine::new(Parts {
-            shard: 0,
+            shard: setting.shard,
             shared: Arc::clone(&shared),
             dialogues: Arc::new(radmit::engine::dialogue::Dialogues::new(radmit::eap::sessions::Bounds::default())),
             workers: setting.workers.clone(),

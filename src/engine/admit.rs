@@ -94,7 +94,7 @@ fn admit_access_request<'a>(packet: Packet<'a>, client: &Client, proof: Proof) -
     // because nothing else in them shows that the sender knows the secret.
     let needs_it = client.message_authenticator == MessageAuthenticatorMode::Require
         || packet.has(kind::EAP_MESSAGE)
-        || packet.first(kind::SERVICE_TYPE).and_then(integer) == Some(AUTHORIZE_ONLY)
+        || packet.value(kind::SERVICE_TYPE).and_then(integer) == Some(AUTHORIZE_ONLY)
         || !packet.has_credentials();
     if needs_it {
         return Err(DropReason::MissingMessageAuthenticator.into());
@@ -117,11 +117,14 @@ fn admit_accounting_request(packet: Packet<'_>, proof: Proof) -> Result<Admitted
     };
     // A record without them can't be told from others (RFC 2866 sections 5.1 and 5.5): acknowledging it would claim that
     // it was kept. The type is there exactly once.
-    if packet.all(kind::ACCT_STATUS_TYPE).count() != 1 {
-        return Err(Refused { reason: DropReason::Malformed, detail: Some("acct-status-type-missing") });
+    let broken = |detail| Err(Refused { reason: DropReason::Malformed, detail: Some(detail) });
+    let mut statuses = packet.all(kind::ACCT_STATUS_TYPE).filter(|status| !status.is_empty());
+    let (Some(status), None) = (statuses.next(), statuses.next()) else { return broken("acct-status-type-missing") };
+    if integer(status).is_none() {
+        return broken("acct-status-type-size");
     }
-    if !packet.has(kind::ACCT_SESSION_ID) {
-        return Err(Refused { reason: DropReason::Malformed, detail: Some("acct-session-id-missing") });
+    if packet.value(kind::ACCT_SESSION_ID).is_none() {
+        return broken("acct-session-id-missing");
     }
     Ok(Admitted { packet, proof, is_signed })
 }

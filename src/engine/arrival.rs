@@ -49,8 +49,9 @@ impl<'b> Arrival<'b> {
     /// Whether it is a request of a conversation (it carries a State) or a Status-Server, by which a client learns whether
     /// to go elsewhere. Nobody has checked it yet; and nothing is first that was not looked at.
     fn comes_first(&self) -> bool {
-        self.glimpse
-            .is_some_and(|Glimpse { packet, .. }| packet.has(kind::STATE) || packet.code() == Code::STATUS_SERVER)
+        self.glimpse.is_some_and(|Glimpse { packet, .. }| {
+            packet.value(kind::STATE).is_some() || packet.code() == Code::STATUS_SERVER
+        })
     }
 }
 

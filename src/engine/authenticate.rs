@@ -42,7 +42,7 @@ pub fn authenticate(admitted: &Admitted<'_>, macs: &Macs, client: &Client) -> Au
     if packet.has_two_credentials() {
         return reject(RejectReason::TwoCredentials, method, None);
     }
-    let service_type = packet.first(kind::SERVICE_TYPE).and_then(integer);
+    let service_type = packet.value(kind::SERVICE_TYPE).and_then(integer);
     if service_type == Some(AUTHORIZE_ONLY) {
         return authorize_only(packet, macs, client);
     }
@@ -85,7 +85,7 @@ fn authorize_only(packet: &Packet<'_>, macs: &Macs, client: &Client) -> Authenti
     if !client.trust_authorize_only {
         return reject(RejectReason::AuthorizeOnlyNotTrusted, "authorize-only", None);
     }
-    if packet.has(kind::STATE) {
+    if packet.value(kind::STATE).is_some() {
         return reject(RejectReason::AuthorizeOnlyState, "authorize-only", None);
     }
     Authenticated::Device(Identity {
@@ -121,10 +121,11 @@ impl Macs {
     /// Reads both places.
     #[must_use]
     pub fn read(packet: &Packet<'_>) -> Self {
+        let station = packet.value(kind::CALLING_STATION_ID);
         Self {
-            user_name: mac_of(packet.first(kind::USER_NAME)),
-            calling_station: mac_of(packet.first(kind::CALLING_STATION_ID)),
-            has_calling_station: packet.has(kind::CALLING_STATION_ID),
+            user_name: mac_of(packet.value(kind::USER_NAME)),
+            calling_station: mac_of(station),
+            has_calling_station: station.is_some(),
         }
     }
 
@@ -175,12 +176,12 @@ pub fn eap_md5_device(
     matches: impl Fn(&[u8]) -> bool,
 ) -> Result<Identity, (RejectReason, Option<MacAddress>)> {
     let macs = Macs::read(packet);
-    let service_type = packet.first(kind::SERVICE_TYPE).and_then(integer);
+    let service_type = packet.value(kind::SERVICE_TYPE).and_then(integer);
     match macs.choose(client.mac_from, service_type == Some(CALL_CHECK)) {
         Choice::Mismatch => Err((RejectReason::MacMismatch, macs.user_name)),
         Choice::Person => Err((RejectReason::NoPasswordUsers, None)),
         Choice::Bypass(mac) => {
-            let user_name = packet.first(kind::USER_NAME).unwrap_or(identity);
+            let user_name = packet.value(kind::USER_NAME).unwrap_or(identity);
             let is_mac = matches!(client.mab_password, MabPassword::Mac)
                 && mac.is_some_and(|mac| is_some_spelling(mac, &matches));
             if !is_mac && !is_right(client, mac, user_name, matches) {
@@ -194,7 +195,7 @@ pub fn eap_md5_device(
 /// The password of a MAC bypass: PAP or CHAP with the MAC, with the User-Name, with nothing, or as configured.
 fn check_password(admitted: &Admitted<'_>, client: &Client, mac: Option<MacAddress>) -> Result<(), RejectReason> {
     let Admitted { packet, proof, .. } = admitted;
-    let user_name = packet.first(kind::USER_NAME).unwrap_or_default();
+    let user_name = packet.value(kind::USER_NAME).unwrap_or_default();
     if let Some(hidden) = packet.first(kind::USER_PASSWORD) {
         let mut room: hidden::HiddenBuffer = [0; 253];
         let password = proof
@@ -212,7 +213,7 @@ fn check_password(admitted: &Admitted<'_>, client: &Client, mac: Option<MacAddre
         if chap.len() != 17 {
             return Err(RejectReason::BadPasswordAttribute);
         }
-        let challenge = packet.first(kind::CHAP_CHALLENGE).unwrap_or_else(|| packet.authenticator());
+        let challenge = packet.value(kind::CHAP_CHALLENGE).unwrap_or_else(|| packet.authenticator());
         let matches = |candidate: &[u8]| hidden::chap_matches(chap, challenge, candidate);
         return if is_right(client, mac, user_name, matches)
             || (matches!(client.mab_password, MabPassword::Mac)

@@ -48,7 +48,7 @@ impl State {
     /// An Access-Request with EAP came.
     pub(super) fn converse(&mut self, pass: Pass<'_>, now: Now, out: &mut dyn Outbox) {
         let response = joined(&pass.packet);
-        let Some(state) = pass.packet.first(kind::STATE) else { return self.begin_dialogue(pass, &response, now, out) };
+        let Some(state) = pass.packet.value(kind::STATE) else { return self.begin_dialogue(pass, &response, now, out) };
         match self.dialogues.find(now, &owner_of(pass.client, &pass.packet), state, &response) {
             Found::Session(claim, dialogue) => {
                 // A reload in the middle changes nothing but the secret: a reply under the old one would be no reply.
@@ -446,7 +446,7 @@ fn line_of<'a>(settled: &'a Settled, dialogue: &Dialogue, arrived: Now) -> Line<
 
 fn tls_offer(pass: &Pass<'_>) -> Option<TlsOffer> {
     let settings = pass.snapshot.eap_tls.as_ref()?;
-    let framed_mtu = pass.packet.first(kind::FRAMED_MTU).and_then(integer);
+    let framed_mtu = pass.packet.value(kind::FRAMED_MTU).and_then(integer);
     Some(TlsOffer {
         context: Arc::clone(&settings.context),
         options: pass.client.eap.tls,

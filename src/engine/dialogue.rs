@@ -97,14 +97,14 @@ impl Dialogue {
 pub(super) fn owner_of(client: &Client, packet: &Packet<'_>) -> Owner {
     Owner {
         client: foldhash::quality::FixedState::default().hash_one(&*client.name),
-        station: packet.first(kind::CALLING_STATION_ID).unwrap_or_default().into(),
+        station: packet.value(kind::CALLING_STATION_ID).unwrap_or_default().into(),
     }
 }
 
 /// The device's MAC in an EAP conversation. User-Name holds what the device calls itself, so only Calling-Station-Id
 /// tells it.
 pub(super) fn station_of(packet: &Packet<'_>) -> Option<MacAddress> {
-    mac_of(packet.first(kind::CALLING_STATION_ID))
+    mac_of(packet.value(kind::CALLING_STATION_ID))
 }
 
 /// Who the device is by its verified certificate, and what an admin should hear about the names in it.

@@ -34,7 +34,7 @@ impl State {
         if packet.has(kind::EAP_MESSAGE) {
             return false;
         }
-        let user_name = packet.first(kind::USER_NAME).unwrap_or_default();
+        let user_name = packet.value(kind::USER_NAME).unwrap_or_default();
         let name = match recognise(user_name, dictionary::values(packet.attributes(), &CISCO_PAIR)) {
             DownloadRequest::None => return false,
             DownloadRequest::Name(name) => name,
@@ -83,7 +83,7 @@ impl State {
                 DownloadError::OutdatedAcl => RejectReason::AclOutdated,
             })
         })?;
-        let from = match pass.packet.first(kind::STATE) {
+        let from = match pass.packet.value(kind::STATE) {
             None => 0,
             Some(state) => Place::read(state, name).ok_or(Refusal::Reject(RejectReason::AclState))?,
         };

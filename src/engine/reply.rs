@@ -134,7 +134,7 @@ impl Draft<'_> {
     /// Source: RFC 3579 section 3; draft-ietf-radext-deprecating-radius section 5.3.5.
     fn write_user_name(&self, out: &mut ReplyBuffer) -> Result<(), Full> {
         let has_eap = self.packet.has(kind::EAP_MESSAGE);
-        match self.packet.all(kind::USER_NAME).find(|name| !name.is_empty()) {
+        match self.packet.value(kind::USER_NAME) {
             Some(name) if has_eap && !out.has(kind::USER_NAME) => out.push(kind::USER_NAME, name),
             _ => Ok(()),
         }

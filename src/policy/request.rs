@@ -20,7 +20,7 @@ const SSID_PATHS: [Path; 3] = [Path::vendor(14823, 5), Path::vendor(25053, 3), P
 /// Source: RFC 2865 section 5.41 and the registry of values.
 #[must_use]
 pub fn medium(packet: &Packet<'_>) -> Option<Medium> {
-    let number = u32::from_be_bytes(packet.first(kind::NAS_PORT_TYPE)?.try_into().ok()?);
+    let number = u32::from_be_bytes(packet.value(kind::NAS_PORT_TYPE)?.try_into().ok()?);
     match number {
         // Ethernet, Token-Ring, FDDI.
         15 | 20 | 21 => Some(Medium::Wired),
@@ -52,7 +52,7 @@ pub fn ssid<'a>(packet: &Packet<'a>) -> Option<&'a [u8]> {
         .then(|| SSID_PATHS.iter().find_map(|path| values(packet.attributes(), path).next()))
         .flatten();
     own.or_else(|| {
-        let called = packet.first(kind::CALLED_STATION_ID)?;
+        let called = packet.value(kind::CALLED_STATION_ID)?;
         // The address itself may be written with colons, and the name may hold some: the first cut that leaves a whole
         // address before it is the right one.
         let colons = called.iter().enumerate().filter(|(_, octet)| **octet == b':').map(|(at, _)| at);
@@ -64,9 +64,9 @@ pub fn ssid<'a>(packet: &Packet<'a>) -> Option<&'a [u8]> {
 /// The client's port: its name where there is one, else its number.
 #[must_use]
 pub fn nas_port<'a>(packet: &Packet<'a>) -> Option<NasPort<'a>> {
-    let named = packet.first(kind::NAS_PORT_ID).filter(|name| !name.is_empty()).map(NasPort::Id);
+    let named = packet.value(kind::NAS_PORT_ID).map(NasPort::Id);
     named.or_else(|| {
-        let number = packet.first(kind::NAS_PORT)?.try_into().ok()?;
+        let number = packet.value(kind::NAS_PORT)?.try_into().ok()?;
         Some(NasPort::Number(u32::from_be_bytes(number)))
     })
 }
@@ -74,7 +74,7 @@ pub fn nas_port<'a>(packet: &Packet<'a>) -> Option<NasPort<'a>> {
 /// The device's MAC address: User-Name's, else Calling-Station-Id's.
 #[must_use]
 pub fn mac_address(packet: &Packet<'_>) -> Option<[u8; 6]> {
-    [kind::USER_NAME, kind::CALLING_STATION_ID].into_iter().find_map(|kind| mac::parse(packet.first(kind)?))
+    [kind::USER_NAME, kind::CALLING_STATION_ID].into_iter().find_map(|kind| mac::parse(packet.value(kind)?))
 }
 
 /// How the device shows who it is, as far as the first packet tells.
@@ -83,7 +83,7 @@ pub fn method(packet: &Packet<'_>) -> Method {
     const AUTHORIZE_ONLY: &[u8] = &[0, 0, 0, 17];
     if packet.has(kind::EAP_MESSAGE) {
         Method::Eap
-    } else if packet.first(kind::SERVICE_TYPE) == Some(AUTHORIZE_ONLY) {
+    } else if packet.value(kind::SERVICE_TYPE) == Some(AUTHORIZE_ONLY) {
         Method::AuthorizeOnly
     } else {
         Method::Mab

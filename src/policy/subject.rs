@@ -104,8 +104,11 @@ fn each_attribute(attribute: &Attribute, facts: &Facts<'_>, visit: &mut dyn FnMu
     found
 }
 
-/// The value of an attribute; `None` for content that is broken: such an attribute is ignored.
+/// The value of an attribute; `None` for content that is broken or of no octets: such an attribute is ignored.
 fn reading_of<'a>(attribute: &Attribute, content: &'a [u8]) -> Option<Reading<'a>> {
+    if content.is_empty() {
+        return None;
+    }
     if attribute.is_secret() {
         return Some(Reading::Opaque);
     }

@@ -148,6 +148,16 @@ impl<'a> Packet<'a> {
         self.attributes().find(|attribute| attribute.kind == kind).map(|attribute| attribute.value)
     }
 
+    /// The first value of this type that says anything. An attribute with no octets in it must not be sent, and is taken as
+    /// if it was not there; [`Self::first`] is for the few in which it has a meaning.
+    ///
+    /// Source: RFC 2865 section 5.
+    #[inline]
+    #[must_use]
+    pub fn value(&self, kind: u8) -> Option<&'a [u8]> {
+        self.all(kind).find(|value| !value.is_empty())
+    }
+
     /// The values of all attributes of this type, in their order.
     #[inline]
     pub fn all(&self, kind: u8) -> impl Iterator<Item = &'a [u8]> + use<'a> {
@@ -341,6 +351,14 @@ mod tests {
         let fragments = datagram(1, &[79, 3, 1, 79, 3, 1]);
         assert!(!Packet::parse(&fragments).unwrap().has_two_credentials());
         assert!(Packet::parse(&datagram(12, &[79, 3, 1, 2, 3, 1])).is_ok());
+    }
+
+    #[test]
+    fn a_value_of_no_octets_is_passed_over() {
+        let octets = datagram(1, &[33, 2, 33, 3, 7, 11, 2]);
+        let packet = Packet::parse(&octets).unwrap();
+        assert_eq!((packet.first(33), packet.value(33)), (Some(&[][..]), Some(&[7][..])));
+        assert_eq!((packet.has(11), packet.value(11), packet.value(1)), (true, None, None));
     }
 
     #[test]

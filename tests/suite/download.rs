@@ -99,6 +99,21 @@ fn fetch(world: &mut World, name: &str) -> (Vec<String>, usize) {
 }
 
 #[test]
+fn a_state_without_a_value_asks_for_the_first_part() {
+    let mut world = world(&SHORT);
+    let name = told(&mut world).swap_remove(0);
+    let request = world.request(|buffer, secret| {
+        buffer.push(kind::USER_NAME, name.as_bytes()).unwrap();
+        buffer.push_password(b"", secret).unwrap();
+        push_pair(buffer, "aaa:event=acl-download");
+        buffer.push_encoded(&[kind::STATE, 2]).unwrap();
+    });
+    let replies = world.send(&request);
+    assert_eq!(code_of(&replies, &request), Code::ACCESS_ACCEPT);
+    assert_eq!(pairs(&replies[0]).len(), 3);
+}
+
+#[test]
 fn an_accept_names_the_acl_and_the_second_request_fetches_its_rules() {
     let mut world = world(&SHORT);
     let names = told(&mut world);

@@ -653,3 +653,21 @@ fn what_has_ended_makes_room_at_once_and_is_told() {
     let lines = campus.world.lines();
     assert_eq!(lines.iter().filter(|line| line.starts_with("ignore eap-stalled")).count(), all);
 }
+
+#[test]
+fn a_state_without_a_value_begins_a_conversation() {
+    for eap in [&b""[..], &[2, 1, 0, 5, 1]] {
+        let mut campus = Campus::new();
+        let request = campus.world.request(|buffer, _| {
+            buffer.push(kind::USER_NAME, b"anonymous").unwrap();
+            buffer.push_encoded(&[kind::STATE, 2]).unwrap();
+            if eap.is_empty() {
+                buffer.push_encoded(&[kind::EAP_MESSAGE, 2]).unwrap();
+            } else {
+                buffer.push(kind::EAP_MESSAGE, eap).unwrap();
+            }
+        });
+        let reply = campus.world.send(&request).pop().unwrap();
+        assert_eq!(campus.read(&reply).0, Code::ACCESS_CHALLENGE);
+    }
+}

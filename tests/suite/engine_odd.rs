@@ -90,3 +90,84 @@ fn an_empty_proxy_state_comes_back_in_every_reply_and_a_record_is_written_once()
     let request = bypass(&mut world, |buffer| buffer.push_encoded(&EMPTY).unwrap());
     assert_eq!(echoed(&world.send(&request)[0]), [b"".to_vec()]);
 }
+
+#[test]
+fn an_attribute_without_a_value_is_as_if_it_was_not_there() {
+    let empty = |kind: u8| move |buffer: &mut RequestBuffer| buffer.push_encoded(&[kind, 2]).unwrap();
+    for kind in [kind::CALLING_STATION_ID, kind::SERVICE_TYPE, kind::NAS_PORT_TYPE, kind::STATE] {
+        let mut world = world();
+        let request = bypass(&mut world, empty(kind));
+        assert_eq!(answer(&mut world, &request), Code::ACCESS_ACCEPT, "{kind}");
+    }
+    // One that says nothing does not hide the one that says something.
+    let mut world = world();
+    let request = bypass(&mut world, |buffer| {
+        buffer.push_encoded(&[kind::CALLING_STATION_ID, 2]).unwrap();
+        buffer.push(kind::CALLING_STATION_ID, b"A4-C3-F0-99-99-99").unwrap();
+    });
+    assert_eq!(answer(&mut world, &request), Code::ACCESS_REJECT);
+    assert!(world.line().starts_with("reject mac-mismatch "));
+
+    let request = world.request(|buffer, _| {
+        buffer.push_encoded(&[kind::USER_NAME, 2]).unwrap();
+        buffer.push(kind::USER_NAME, LAPTOP.as_bytes()).unwrap();
+        buffer.push_chap_password(9, LAPTOP.as_bytes()).unwrap();
+        buffer.push_encoded(&[kind::CHAP_CHALLENGE, 2]).unwrap();
+    });
+    assert_eq!(answer(&mut world, &request), Code::ACCESS_ACCEPT, "the challenge is the Request Authenticator");
+}
+
+#[test]
+fn a_password_attribute_without_a_value_is_still_a_password_attribute() {
+    let mut world = world();
+    let request = world.request(|buffer, _| {
+        buffer.push(kind::USER_NAME, LAPTOP.as_bytes()).unwrap();
+        buffer.push_encoded(&[kind::USER_PASSWORD, 2]).unwrap();
+    });
+    assert_eq!(answer(&mut world, &request), Code::ACCESS_REJECT);
+    assert!(world.line().starts_with("reject bad-password-attribute "));
+}
+
+#[test]
+fn an_accounting_record_that_can_not_be_told_from_others_is_neither_kept_nor_acknowledged() {
+    let secret = Secret::new(SECRET.into()).unwrap();
+    let mut world = world();
+    for (status, session, detail) in [
+        (&[kind::ACCT_STATUS_TYPE, 6, 0, 0, 0, 1][..], &[kind::ACCT_SESSION_ID, 2][..], "acct-session-id-missing"),
+        (&[kind::ACCT_STATUS_TYPE, 2], &[kind::ACCT_SESSION_ID, 3, b'1'], "acct-status-type-missing"),
+        (&[kind::ACCT_STATUS_TYPE, 5, 0, 0, 1], &[kind::ACCT_SESSION_ID, 3, b'1'], "acct-status-type-size"),
+    ] {
+        let mut buffer = RequestBuffer::new();
+        buffer.start_request(Code::ACCOUNTING_REQUEST, 3, &[0; 16]);
+        buffer.push_encoded(status).unwrap();
+        buffer.push_encoded(session).unwrap();
+        let request = buffer.sign(&secret).to_vec();
+        assert!(world.send_to(radmit::engine::action::Port::Acct, &request).is_empty(), "{detail}");
+        world.advance(std::time::Duration::from_secs(20));
+        assert_eq!(world.line(), format!("drop malformed {detail} x1"));
+    }
+}
+
+#[test]
+fn for_policy_an_attribute_without_a_value_is_absent() {
+    let mut world = World::with(crate::support::world::Setting {
+        policy: r#"
+version = 1
+[policy-set]
+name = "All"
+[[rule]]
+name = "Filter"
+when = { radius.Filter-Id = { present = true } }
+result = "permit"
+[[rule]]
+name = "No filter"
+when = { radius.Filter-Id = { present = false } }
+result = "deny"
+"#,
+        ..Default::default()
+    });
+    world.know(LAPTOP, Compliance::Compliant);
+    let request = bypass(&mut world, |buffer| buffer.push_encoded(&[kind::FILTER_ID, 2]).unwrap());
+    assert_eq!(answer(&mut world, &request), Code::ACCESS_REJECT);
+    assert!(world.line().ends_with("rule=No filter"));
+}

@@ -13,7 +13,7 @@ use super::{
     admit::{AUTHORIZE_ONLY, Admitted, CALL_CHECK},
     client::{Client, MabPassword, MacFrom},
     event::RejectReason,
-    identity::{DeviceIds, Identity, integer, mac_of, medium_of},
+    identity::{DeviceIds, Identity, integer, mac_of, medium_of, station_mac_of},
 };
 
 /// What a request is.
@@ -124,7 +124,7 @@ impl Macs {
         let station = packet.value(kind::CALLING_STATION_ID);
         Self {
             user_name: mac_of(packet.value(kind::USER_NAME)),
-            calling_station: mac_of(station),
+            calling_station: station_mac_of(station),
             has_calling_station: station.is_some(),
         }
     }

@@ -28,7 +28,7 @@ use super::{
     action::Peer,
     client::Client,
     event::DialogueEvent,
-    identity::{DeviceIds, IdSource, Identity, mac_of, medium_of},
+    identity::{DeviceIds, IdSource, Identity, medium_of, station_mac_of},
     lookup::Known,
     snapshot::{EapTls, Snapshot},
 };
@@ -104,7 +104,7 @@ pub(super) fn owner_of(client: &Client, packet: &Packet<'_>) -> Owner {
 /// The device's MAC in an EAP conversation. User-Name holds what the device calls itself, so only Calling-Station-Id
 /// tells it.
 pub(super) fn station_of(packet: &Packet<'_>) -> Option<MacAddress> {
-    mac_of(packet.value(kind::CALLING_STATION_ID))
+    station_mac_of(packet.value(kind::CALLING_STATION_ID))
 }
 
 /// Who the device is by its verified certificate, and what an admin should hear about the names in it.

@@ -114,6 +114,13 @@ pub fn mac_of(value: Option<&[u8]>) -> Option<MacAddress> {
     MacAddress::parse(value?.trim_ascii()).filter(|mac| !mac.is_unusable())
 }
 
+/// The MAC in Calling-Station-Id, behind which some clients write the name of the network.
+#[must_use]
+pub fn station_mac_of(value: Option<&[u8]>) -> Option<MacAddress> {
+    let value = value?.trim_ascii();
+    mac_of(Some(value)).or_else(|| mac_of(request::address_and_name(value).map(|(address, _)| address)))
+}
+
 /// Where the device is connected, as the directory needs it.
 #[must_use]
 pub fn medium_of(packet: &Packet<'_>) -> Option<Medium> {

@@ -52,13 +52,21 @@ pub fn ssid<'a>(packet: &Packet<'a>) -> Option<&'a [u8]> {
         .then(|| SSID_PATHS.iter().find_map(|path| values(packet.attributes(), path).next()))
         .flatten();
     own.or_else(|| {
-        let called = packet.value(kind::CALLED_STATION_ID)?;
-        // The address itself may be written with colons, and the name may hold some: the first cut that leaves a whole
-        // address before it is the right one.
-        let colons = called.iter().enumerate().filter(|(_, octet)| **octet == b':').map(|(at, _)| at);
-        let mut cuts = colons.filter_map(|at| Some((called.get(..at)?, called.get(at + 1..)?)));
-        cuts.find(|(address, _)| mac::parse(address).is_some()).map(|(_, name)| name).filter(|name| !name.is_empty())
+        let (_, name) = address_and_name(packet.value(kind::CALLED_STATION_ID)?)?;
+        Some(name).filter(|name| !name.is_empty())
     })
+}
+
+/// A MAC address and the name of the network behind it, as both Called- and Calling-Station-Id may hold them.
+///
+/// Source: RFC 3580 sections 3.20 and 3.21.
+#[must_use]
+pub fn address_and_name(station: &[u8]) -> Option<(&[u8], &[u8])> {
+    // The address itself may be written with colons, and the name may hold some: the first cut that leaves a whole
+    // address before it is the right one.
+    let colons = station.iter().enumerate().filter(|(_, octet)| **octet == b':').map(|(at, _)| at);
+    let mut cuts = colons.filter_map(|at| Some((station.get(..at)?, station.get(at + 1..)?)));
+    cuts.find(|(address, _)| mac::parse(address).is_some())
 }
 
 /// The client's port: its name where there is one, else its number.
@@ -74,7 +82,10 @@ pub fn nas_port<'a>(packet: &Packet<'a>) -> Option<NasPort<'a>> {
 /// The device's MAC address: User-Name's, else Calling-Station-Id's.
 #[must_use]
 pub fn mac_address(packet: &Packet<'_>) -> Option<[u8; 6]> {
-    [kind::USER_NAME, kind::CALLING_STATION_ID].into_iter().find_map(|kind| mac::parse(packet.value(kind)?))
+    packet.value(kind::USER_NAME).and_then(mac::parse).or_else(|| {
+        let station = packet.value(kind::CALLING_STATION_ID)?;
+        mac::parse(station).or_else(|| mac::parse(address_and_name(station)?.0))
+    })
 }
 
 /// How the device shows who it is, as far as the first packet tells.
@@ -119,6 +130,19 @@ mod tests {
         with("Aruba-Essid-Name = \"lab\"\nCalled-Station-Id = \"00-10-A4-23-19-C0:corp\"", |packet| {
             assert_eq!(ssid(packet), Some(&b"lab"[..]));
         });
+    }
+
+    #[test]
+    fn the_address_of_a_device_may_stand_before_the_name_of_its_network() {
+        let address = Some([0xa4, 0xc3, 0xf0, 0x11, 0x22, 0x33]);
+        for (list, expected) in [
+            ("Calling-Station-Id = \"A4-C3-F0-11-22-33:corp\"", address),
+            ("User-Name = ann\nCalling-Station-Id = \"a4:c3:f0:11:22:33\"", address),
+            ("User-Name = \"A4-C3-F0-11-22-33:corp\"", None),
+            ("Calling-Station-Id = \"A4-C3-F0-11-22:corp\"", None),
+        ] {
+            with(list, |packet| assert_eq!(mac_address(packet), expected, "{list}"));
+        }
     }
 
     #[test]

@@ -171,3 +171,31 @@ result = "deny"
     assert_eq!(answer(&mut world, &request), Code::ACCESS_REJECT);
     assert!(world.line().ends_with("rule=No filter"));
 }
+
+#[test]
+fn a_calling_station_id_with_the_name_of_the_network_is_still_a_mac() {
+    for station in ["A4-C3-F0-11-22-33:corp", "a4c3f0112233:a:b", "a4:c3:f0:11:22:33:corp", "A4-C3-F0-11-22-33:"] {
+        let mut world = world();
+        let request = world.request(|buffer, secret| {
+            buffer.push(kind::USER_NAME, b"somebody").unwrap();
+            buffer.push_password(b"somebody", secret).unwrap();
+            buffer.push_u32(kind::SERVICE_TYPE, 10).unwrap();
+            buffer.push(kind::CALLING_STATION_ID, station.as_bytes()).unwrap();
+        });
+        assert_eq!(answer(&mut world, &request), Code::ACCESS_ACCEPT, "{station}");
+        let request = bypass(&mut world, |buffer| buffer.push(kind::CALLING_STATION_ID, station.as_bytes()).unwrap());
+        assert_eq!(answer(&mut world, &request), Code::ACCESS_ACCEPT, "{station} beside the same MAC");
+    }
+    let mut world = world();
+    let request =
+        bypass(&mut world, |buffer| buffer.push(kind::CALLING_STATION_ID, b"A4-C3-F0-99-99-99:corp").unwrap());
+    assert_eq!(answer(&mut world, &request), Code::ACCESS_REJECT);
+    assert!(world.line().starts_with("reject mac-mismatch "));
+    // A User-Name names nothing but itself.
+    let request = world.request(|buffer, secret| {
+        buffer.push(kind::USER_NAME, b"A4-C3-F0-11-22-33:corp").unwrap();
+        buffer.push_password(LAPTOP.as_bytes(), secret).unwrap();
+    });
+    assert_eq!(answer(&mut world, &request), Code::ACCESS_REJECT);
+    assert!(world.line().starts_with("reject no-password-users "));
+}

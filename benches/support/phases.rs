@@ -15,7 +15,7 @@ use radmit::{
         decide::{Case, RequestPlace},
         identity::Identity,
         lookup::{Known, Limits, Pursuit, Step, advance},
-        reply::{Draft, EapPart},
+        reply::{Draft, EapPart, Marks},
         snapshot::Snapshot,
     },
     limits::BATCH_DATAGRAMS,
@@ -173,14 +173,13 @@ pub(crate) fn reply_to_all(calls: u64) {
     let (policy, client) = (&stand.snapshot.policy, stand.client());
     let decision = policy.decide(case.choose_set(), &facts);
     let (mut buffer, mut signing) = (ReplyBuffer::new(), Signing::new());
+    let marks = Marks { session: Some(&[7; 16]), pseudonym: None };
     in_batches(calls, &mut |_| {
         signing.clear();
         for _ in 0..BATCH_DATAGRAMS {
             let plan = policy.reply(black_box(decision.result), client.vendor).expect("the vendor can say it");
             let draft = Draft { packet, client, eap: EapPart::default() };
-            draft
-                .write(&mut buffer, Code::ACCESS_ACCEPT, plan, &policy.fact_texts(&facts), Some(&[7; 16]), 1)
-                .expect("it fits");
+            draft.write(&mut buffer, Code::ACCESS_ACCEPT, plan, &policy.fact_texts(&facts), marks, 1).expect("it fits");
             signing.add(&mut buffer, packet.authenticator(), &client.secret);
         }
         signing.run();

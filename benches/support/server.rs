@@ -22,13 +22,14 @@ use radmit::{
     },
     dictionary::Dictionary,
     document::Source,
-    eap::sessions::Bounds,
+    eap::{chance::SeededChance, sessions::Bounds},
     engine::{
         Engine, Parts, Room,
         client::{Client, Clients, EapOptions, MabPassword, MacFrom, MessageAuthenticatorMode, Network},
         dialogue::Dialogues,
         event::EventSink,
         hits::Hits,
+        pseudonym::Pseudonyms,
         snapshot::{EapTls, IdentifierKind, MdmServer, Snapshot},
         work::Workers,
     },
@@ -109,6 +110,7 @@ impl Server {
             events,
             cells: Arc::clone(&self.cells[shard]),
             seed: 1,
+            pseudonyms: Pseudonyms::new(&mut SeededChance::new(1)),
             room: Room::default(),
         })
     }

@@ -131,9 +131,8 @@ impl Server {
         let switch = Arc::new(Switch::default());
         let answers: Vec<Arc<dyn Answers>> =
             udp.mailboxes().iter().map(|mailbox| Arc::clone(mailbox) as Arc<dyn Answers>).collect();
-        let behind = start_worker(&configuration, &lasting, &answers, handle)
-            .map_err(|error| StartError::Other(error.to_string()))?;
-        switch.swap(behind);
+        let behind = start_worker(&configuration, &lasting, &answers, handle);
+        switch.swap(behind.map_err(|error| StartError::Other(error.to_string()))?);
         let cells: Vec<Arc<ShardCells>> = (0..shards).map(|_| Arc::default()).collect();
         let handshakes = Handshakes::start(udp.mailboxes().to_vec())
             .map_err(|error| StartError::Other(format!("no threads for handshakes: {error}")))?;
@@ -148,6 +147,7 @@ impl Server {
                 events,
                 cells: Arc::clone(cells),
                 seed: seed()?,
+                pseudonyms: lasting.pseudonyms.clone(),
                 room: Room::default(),
             })));
         }

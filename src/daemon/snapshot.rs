@@ -15,11 +15,12 @@ use crate::{
         question::ServerIndex,
     },
     dictionary::{Attribute, Dictionary},
-    eap::{sessions::Bounds, tls::resume::Resumptions},
+    eap::{chance::SystemChance, sessions::Bounds, tls::resume::Resumptions},
     engine::{
         client::{Client, Clients},
         dialogue::Dialogues,
         hits::Hits,
+        pseudonym::Pseudonyms,
         snapshot::{EapTls, IdentifierKind, MdmServer, Snapshot},
     },
     limits,
@@ -40,6 +41,8 @@ pub struct Lasting {
     pub clients: Arc<ClientRegistry>,
     /// The EAP conversations. Each keeps the configuration that it began under.
     pub dialogues: Arc<Dialogues>,
+    /// The names that clients get for devices.
+    pub pseudonyms: Pseudonyms,
     /// The TLS sessions that can be resumed.
     pub resumptions: Arc<Resumptions>,
     /// The counters of MDM servers.
@@ -78,6 +81,7 @@ impl Lasting {
             clients: Arc::new(ClientRegistry::new(shards)),
             mdm: Arc::new(ServerRegistry::new(shards)),
             dialogues: Arc::new(Dialogues::new(bounds)),
+            pseudonyms: Pseudonyms::new(&mut SystemChance),
             resumptions: Arc::new(Resumptions::new()),
             store,
             stored,

@@ -31,6 +31,7 @@ mod outgoing;
 pub mod parked;
 mod parts;
 mod pass;
+pub mod pseudonym;
 mod record;
 pub mod reply;
 mod silence;

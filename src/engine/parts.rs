@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 
 use crate::{device::question::Questions, limits, metrics::engine::ShardCells};
 
-use super::{dialogue::Dialogues, event::EventSink, snapshot::Snapshot, work::Workers};
+use super::{dialogue::Dialogues, event::EventSink, pseudonym::Pseudonyms, snapshot::Snapshot, work::Workers};
 
 /// What an engine needs beside its configuration.
 pub struct Parts {
@@ -28,6 +28,8 @@ pub struct Parts {
     pub cells: Arc<ShardCells>,
     /// A random seed, for jitter and session ids.
     pub seed: u64,
+    /// The names that clients get for devices; the same for all shards.
+    pub pseudonyms: Pseudonyms,
     /// How many requests it remembers, parks and delays.
     pub room: Room,
 }

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-use super::client::Client;
+use super::{client::Client, pseudonym::Pseudonym};
 
 /// What is answered to one request.
 #[derive(Clone, Copy)]
@@ -36,6 +36,15 @@ pub struct EapPart<'a> {
     pub packet: Option<&'a [u8]>,
     /// The keys of the session, for the client.
     pub keys: Option<&'a Keys>,
+}
+
+/// What an accept carries beside its profile.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Marks<'a> {
+    /// The session id, for Class.
+    pub session: Option<&'a [u8; 16]>,
+    /// The device's name for the client, for Chargeable-User-Identity; the profile's goes before.
+    pub pseudonym: Option<&'a Pseudonym>,
 }
 
 /// The vendor of MS-MPPE-Send-Key (16) and MS-MPPE-Recv-Key (17).
@@ -59,7 +68,7 @@ impl Draft<'_> {
         code: Code,
         plan: &ReplyPlan,
         facts: &dyn FactSource,
-        session: Option<&[u8; 16]>,
+        marks: Marks<'_>,
         salt: u16,
     ) -> Result<(), Full> {
         out.start(code, self.packet.identifier());
@@ -75,10 +84,15 @@ impl Draft<'_> {
         if code == Code::ACCESS_ACCEPT {
             self.write_user_name(out)?;
         }
+        if let Some(name) = marks.pseudonym
+            && !out.has(kind::CHARGEABLE_USER_IDENTITY)
+        {
+            out.push(kind::CHARGEABLE_USER_IDENTITY, name)?;
+        }
         if let Some(keys) = self.eap.keys {
             self.write_keys(out, keys, salt)?;
         }
-        if let Some(session) = session {
+        if let Some(session) = marks.session {
             out.push(kind::CLASS, session)?;
         }
         self.echo_proxy_state(out)

@@ -29,7 +29,7 @@ use super::{
     parked::Parked,
     pass::Pass,
     record::{Line, Outcome},
-    reply::EapPart,
+    reply::{EapPart, Marks},
     state::State,
 };
 
@@ -252,7 +252,12 @@ impl State {
         let plan = policy.reply(decision.result, pass.client.vendor);
         let texts = policy.fact_texts(facts);
         let salt = salt_of(self.chance.next());
-        plan.is_some_and(|plan| pass.draft(eap).write(&mut self.buffer, code, plan, &texts, session, salt).is_ok())
+        // An empty one asks for it too (RFC 4372 section 2.1), and nobody gets it unasked.
+        let is_asked = code == Code::ACCESS_ACCEPT && pass.packet.has(kind::CHARGEABLE_USER_IDENTITY);
+        let user_name = pass.packet.value(kind::USER_NAME).unwrap_or_default();
+        let pseudonym = is_asked.then(|| self.pseudonyms.name(&pass.client.name, &facts.identity, user_name));
+        let marks = Marks { session, pseudonym: pseudonym.as_ref() };
+        plan.is_some_and(|plan| pass.draft(eap).write(&mut self.buffer, code, plan, &texts, marks, salt).is_ok())
     }
 
     /// An Access-Reject without a profile.

@@ -199,3 +199,60 @@ fn a_calling_station_id_with_the_name_of_the_network_is_still_a_mac() {
     assert_eq!(answer(&mut world, &request), Code::ACCESS_REJECT);
     assert!(world.line().starts_with("reject no-password-users "));
 }
+
+#[test]
+fn who_asks_for_a_chargeable_identity_gets_one_that_tells_nothing_and_stays() {
+    let identity = |world: &mut World, mac: &str, asked: Option<&[u8]>| -> Option<Vec<u8>> {
+        world.know(mac, Compliance::Compliant);
+        let request = world.request(|buffer, secret| {
+            buffer.push(kind::USER_NAME, mac.as_bytes()).unwrap();
+            buffer.push_password(mac.as_bytes(), secret).unwrap();
+            match asked {
+                Some(b"") => buffer.push_encoded(&[kind::CHARGEABLE_USER_IDENTITY, 2]).unwrap(),
+                Some(value) => buffer.push(kind::CHARGEABLE_USER_IDENTITY, value).unwrap(),
+                None => {}
+            }
+        });
+        let replies = world.send(&request);
+        assert_eq!(code_of(&replies, &request), Code::ACCESS_ACCEPT);
+        let reply = Packet::parse(&replies[0]).unwrap();
+        assert!(reply.all(kind::CHARGEABLE_USER_IDENTITY).count() < 2);
+        reply.first(kind::CHARGEABLE_USER_IDENTITY).map(<[u8]>::to_vec)
+    };
+    let mut world = world();
+    assert_eq!(identity(&mut world, LAPTOP, None), None, "nobody gets it unasked");
+    let first = identity(&mut world, LAPTOP, Some(&[0])).unwrap();
+    assert_eq!(first.len(), 32);
+    assert!(first.is_ascii() && !first.windows(4).any(|part| part == b"a4c3"), "{first:?}");
+    assert_eq!(identity(&mut world, LAPTOP, Some(b"")), Some(first.clone()));
+    assert_eq!(identity(&mut world, "A4-C3-F0-11-22-33", Some(b"what it was told before")), Some(first.clone()));
+    assert_ne!(identity(&mut world, "a4c3f0112234", Some(&[0])), Some(first.clone()));
+    swap_client(&world, |client| client.name = "other switches".into());
+    assert_ne!(identity(&mut world, LAPTOP, Some(&[0])), Some(first), "two networks can't compare what they have");
+}
+
+#[test]
+fn a_chargeable_identity_of_the_profile_is_the_only_one_and_a_reject_has_none() {
+    let policy = r#"
+version = 1
+[policy-set]
+name = "All"
+default = "deny"
+[[rule]]
+name = "Compliant"
+when = { mdm.compliant = true }
+result = "employee"
+[profile.employee]
+access = "accept"
+[profile.employee.attributes]
+Chargeable-User-Identity = "tenant 7"
+"#;
+    let mut world = World::with(crate::support::world::Setting { policy, ..Default::default() });
+    for (state, expected) in [(Compliance::Compliant, Some(&b"tenant 7"[..])), (Compliance::NonCompliant, None)] {
+        world.know(LAPTOP, state);
+        let request = bypass(&mut world, |buffer| buffer.push(kind::CHARGEABLE_USER_IDENTITY, &[0]).unwrap());
+        let replies = world.send(&request);
+        let reply = Packet::parse(&replies[0]).unwrap();
+        assert_eq!(reply.all(kind::CHARGEABLE_USER_IDENTITY).collect::<Vec<_>>(), Vec::from_iter(expected));
+    }
+}

@@ -222,6 +222,7 @@ impl World {
             events,
             cells: Arc::clone(&cells),
             seed: 7,
+            pseudonyms: radmit::engine::pseudonym::Pseudonyms::new(&mut radmit::eap::chance::SeededChance::new(7)),
             room: setting.room,
         });
         let (events, sent) = (Arc::default(), Sent::default());

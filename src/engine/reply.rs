@@ -133,10 +133,12 @@ impl Draft<'_> {
         if !self.packet.has(kind::EAP_MESSAGE) {
             return Ok(());
         }
-        match self.packet.first(kind::EAP_MESSAGE) {
+        // The packet may be cut anywhere, also after its first octet.
+        let mut octets = self.packet.all(kind::EAP_MESSAGE).flatten();
+        match (octets.next(), octets.next()) {
             // The peer sent an EAP-Request, which only a server may: a Nak tells it so (RFC 3579 section 2.6.2).
-            Some([1, identifier, ..]) => out.push(kind::EAP_MESSAGE, &[2, *identifier, 0, 6, 3, 0]),
-            Some([_, identifier, ..]) => out.push(kind::EAP_MESSAGE, &[4, *identifier, 0, 4]),
+            (Some(1), Some(identifier)) => out.push(kind::EAP_MESSAGE, &[2, *identifier, 0, 6, 3, 0]),
+            (Some(_), Some(identifier)) => out.push(kind::EAP_MESSAGE, &[4, *identifier, 0, 4]),
             // EAP-Start or a cut header: there is no Identifier to repeat.
             _ => out.push(kind::EAP_MESSAGE, &[4, 0, 0, 4]),
         }

@@ -256,3 +256,19 @@ Chargeable-User-Identity = "tenant 7"
         assert_eq!(reply.all(kind::CHARGEABLE_USER_IDENTITY).collect::<Vec<_>>(), Vec::from_iter(expected));
     }
 }
+
+#[test]
+fn an_eap_packet_that_is_cut_into_single_octets_is_answered_under_its_own_identifier() {
+    for (code, expected) in [(2, &[4, 9, 0, 4][..]), (1, &[2, 9, 0, 6, 3, 0])] {
+        let mut world = world();
+        let request = world.request(|buffer, _| {
+            buffer.push(kind::USER_NAME, b"bob").unwrap();
+            for octet in [code, 9, 0, 6, 1, b'b'] {
+                buffer.push(kind::EAP_MESSAGE, &[octet]).unwrap();
+            }
+        });
+        let replies = world.send(&request);
+        assert_eq!(code_of(&replies, &request), Code::ACCESS_REJECT);
+        assert_eq!(Packet::parse(&replies[0]).unwrap().first(kind::EAP_MESSAGE), Some(expected));
+    }
+}

@@ -85,9 +85,8 @@ fn authorize_only(packet: &Packet<'_>, macs: &Macs, client: &Client) -> Authenti
     if !client.trust_authorize_only {
         return reject(RejectReason::AuthorizeOnlyNotTrusted, "authorize-only", None);
     }
-    if packet.value(kind::STATE).is_some() {
-        return reject(RejectReason::AuthorizeOnlyState, "authorize-only", None);
-    }
+    // A State is what RFC 5080 section 2.1.1 wants beside Authorize-Only. Whoever authenticated the device gave it, and it
+    // means nothing here.
     Authenticated::Device(Identity {
         method: Method::AuthorizeOnly,
         mac: match client.mac_from {

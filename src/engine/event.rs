@@ -269,8 +269,6 @@ pub enum RejectReason {
     EapMalformed,
     /// Authorize-Only from a client without `trust-authorize-only`.
     AuthorizeOnlyNotTrusted,
-    /// Authorize-Only with State: it belongs to a session that is not ours to authorize.
-    AuthorizeOnlyState,
     /// The attributes of an accept and the echoed Proxy-State don't fit into one packet.
     ReplyTooLarge,
     /// The request for an ACL without the pair that says what it is.
@@ -287,7 +285,7 @@ pub enum RejectReason {
 
 impl RejectReason {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 15] = [
         Self::NoPasswordUsers,
         Self::MacMismatch,
         Self::MabPassword,
@@ -297,7 +295,6 @@ impl RejectReason {
         Self::EapNotOffered,
         Self::EapMalformed,
         Self::AuthorizeOnlyNotTrusted,
-        Self::AuthorizeOnlyState,
         Self::ReplyTooLarge,
         Self::AclPairMissing,
         Self::AclUnsigned,
@@ -319,7 +316,6 @@ impl RejectReason {
             Self::EapNotOffered => "eap-not-offered",
             Self::EapMalformed => "eap-malformed",
             Self::AuthorizeOnlyNotTrusted => "authorize-only-not-trusted",
-            Self::AuthorizeOnlyState => "authorize-only-state",
             Self::ReplyTooLarge => "reply-too-large",
             Self::AclPairMissing => "acl-pair-missing",
             Self::AclUnsigned => "acl-unsigned",
@@ -346,7 +342,6 @@ impl RejectReason {
             Self::EapNotOffered => "the client asks for EAP, and there is no [eap-tls] in the configuration",
             Self::EapMalformed => "the EAP packet breaks the rules of RFC 3748",
             Self::AuthorizeOnlyNotTrusted => "Authorize-Only needs trust-authorize-only = true for this client",
-            Self::AuthorizeOnlyState => "Authorize-Only with State refers to a session that radmit does not keep",
             Self::ReplyTooLarge => "the profile's attributes and the echoed Proxy-State exceed 4096 octets",
             Self::AclPairMissing => {
                 "the name is that of an ACL, but there is no Cisco-AVPair = \"aaa:event=acl-download\" beside it"

@@ -272,3 +272,19 @@ fn an_eap_packet_that_is_cut_into_single_octets_is_answered_under_its_own_identi
         assert_eq!(Packet::parse(&replies[0]).unwrap().first(kind::EAP_MESSAGE), Some(expected));
     }
 }
+
+#[test]
+fn a_state_in_an_authorize_only_request_of_a_trusted_client_means_nothing_to_us() {
+    for state in [&[kind::STATE, 2][..], &[kind::STATE, 5, 1, 2, 3]] {
+        let mut world = world();
+        swap_client(&world, |client| client.trust_authorize_only = true);
+        let request = world.request(|buffer, _| {
+            buffer.push(kind::USER_NAME, b"host/LT-0042").unwrap();
+            buffer.push_u32(kind::SERVICE_TYPE, 17).unwrap();
+            buffer.push(kind::CALLING_STATION_ID, b"A4-C3-F0-11-22-33").unwrap();
+            buffer.push_encoded(state).unwrap();
+        });
+        assert_eq!(answer(&mut world, &request), Code::ACCESS_ACCEPT);
+        assert_eq!(world.line(), "accept rule authorize-only lookup=found source=fresh rule=Compliant");
+    }
+}

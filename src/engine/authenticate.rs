@@ -40,7 +40,7 @@ pub fn authenticate(admitted: &Admitted<'_>, macs: &Macs, client: &Client) -> Au
     let packet = &admitted.packet;
     let method = credential_name(packet);
     if packet.has_two_credentials() {
-        return reject(RejectReason::TwoCredentials, method, None);
+        return reject(RejectReason::TwoCredentials, method, macs.told(client.mac_from));
     }
     let service_type = packet.value(kind::SERVICE_TYPE).and_then(integer);
     if service_type == Some(AUTHORIZE_ONLY) {
@@ -55,12 +55,13 @@ pub fn authenticate(admitted: &Admitted<'_>, macs: &Macs, client: &Client) -> Au
                 device_ids: DeviceIds::default(),
                 medium: medium_of(packet),
             }),
-            Err(reason) => reject(reason, "mab", mac),
+            Err(reason) => reject(reason, "mab", mac.or(macs.told(client.mac_from))),
         },
-        Choice::Person if packet.has_credentials() || packet.has(kind::ARAP_PASSWORD) => {
-            reject(RejectReason::NoPasswordUsers, method, None)
+        Choice::Person => {
+            let has_password = packet.has_credentials() || packet.has(kind::ARAP_PASSWORD);
+            let reason = if has_password { RejectReason::NoPasswordUsers } else { RejectReason::NoCredentials };
+            reject(reason, method, macs.told(client.mac_from))
         }
-        Choice::Person => reject(RejectReason::NoCredentials, method, None),
     }
 }
 
@@ -83,7 +84,7 @@ fn credential_name(packet: &Packet<'_>) -> &'static str {
 /// Another server has authenticated the device and asks what it may do.
 fn authorize_only(packet: &Packet<'_>, macs: &Macs, client: &Client) -> Authenticated {
     if !client.trust_authorize_only {
-        return reject(RejectReason::AuthorizeOnlyNotTrusted, "authorize-only", None);
+        return reject(RejectReason::AuthorizeOnlyNotTrusted, "authorize-only", macs.told(client.mac_from));
     }
     // A State is what RFC 5080 section 2.1.1 wants beside Authorize-Only. Whoever authenticated the device gave it, and it
     // means nothing here.
@@ -136,6 +137,12 @@ impl Macs {
         }
     }
 
+    /// The address that the log names for a request that is rejected before policy: wherever one stands, it helps to find
+    /// the device.
+    fn told(&self, from: MacFrom) -> Option<MacAddress> {
+        self.likely(from).or(self.user_name)
+    }
+
     /// CONTRACT 2.3, "MAB".
     fn choose(&self, from: MacFrom, is_call_check: bool) -> Choice {
         match from {
@@ -178,13 +185,13 @@ pub fn eap_md5_device(
     let service_type = packet.value(kind::SERVICE_TYPE).and_then(integer);
     match macs.choose(client.mac_from, service_type == Some(CALL_CHECK)) {
         Choice::Mismatch => Err((RejectReason::MacMismatch, macs.user_name)),
-        Choice::Person => Err((RejectReason::NoPasswordUsers, None)),
+        Choice::Person => Err((RejectReason::NoPasswordUsers, macs.told(client.mac_from))),
         Choice::Bypass(mac) => {
             let user_name = packet.value(kind::USER_NAME).unwrap_or(identity);
             let is_mac = matches!(client.mab_password, MabPassword::Mac)
                 && mac.is_some_and(|mac| is_some_spelling(mac, &matches));
             if !is_mac && !is_right(client, mac, user_name, matches) {
-                return Err((RejectReason::MabPassword, mac));
+                return Err((RejectReason::MabPassword, mac.or(macs.told(client.mac_from))));
             }
             Ok(Identity { method: Method::EapMd5, mac, device_ids: DeviceIds::default(), medium: medium_of(packet) })
         }

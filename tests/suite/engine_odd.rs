@@ -288,3 +288,57 @@ fn a_state_in_an_authorize_only_request_of_a_trusted_client_means_nothing_to_us(
         assert_eq!(world.line(), "accept rule authorize-only lookup=found source=fresh rule=Compliant");
     }
 }
+
+/// The reason and the MAC of a decision.
+type Told = (String, Option<String>);
+
+/// Keeps what is told of each decision.
+#[derive(Default)]
+struct Lines(std::sync::Arc<std::sync::Mutex<Vec<Told>>>);
+
+impl radmit::engine::event::EventSink for Lines {
+    fn tell(&mut self, event: &radmit::engine::event::Event<'_>) -> bool {
+        if let radmit::engine::event::Event::Decision(decision) = event {
+            let mac = decision.mac.map(|mac| mac.to_string());
+            self.0.lock().unwrap().push((decision.reason.to_owned(), mac));
+        }
+        true
+    }
+
+    fn flush(&mut self, _now: radmit::clock::Now) {}
+}
+
+#[test]
+fn what_is_rejected_before_policy_has_its_mac_in_the_log_wherever_it_stood() {
+    let lines = Lines::default();
+    let told = std::sync::Arc::clone(&lines.0);
+    let mut world = World::telling(Default::default(), Box::new(lines));
+    let station = |buffer: &mut RequestBuffer| buffer.push(kind::CALLING_STATION_ID, b"A4-C3-F0-11-22-33").unwrap();
+    for request in [
+        world.request(|buffer, secret| {
+            buffer.push(kind::USER_NAME, b"bob").unwrap();
+            buffer.push_password(b"hello", secret).unwrap();
+            station(buffer);
+        }),
+        world.request(|buffer, secret| {
+            buffer.push(kind::USER_NAME, b"bob").unwrap();
+            buffer.push_password(b"hello", secret).unwrap();
+            buffer.push_chap_password(1, b"hello").unwrap();
+            station(buffer);
+        }),
+        world.request(|buffer, _| {
+            buffer.push(kind::USER_NAME, b"bob").unwrap();
+            station(buffer);
+        }),
+        world.request(|buffer, _| {
+            buffer.push_u32(kind::SERVICE_TYPE, 17).unwrap();
+            station(buffer);
+        }),
+    ] {
+        assert_eq!(answer(&mut world, &request), Code::ACCESS_REJECT);
+    }
+    let mac = Some("A4-C3-F0-11-22-33".to_owned());
+    let expected = ["no-password-users", "two-credentials", "no-credentials", "authorize-only-not-trusted"]
+        .map(|reason| (reason.to_owned(), mac.clone()));
+    assert_eq!(*told.lock().unwrap(), expected);
+}

@@ -38,7 +38,7 @@ use super::{
     lookup::{Known, Pursuit},
     pass::Pass,
     record::{Line, Outcome},
-    reply::EapPart,
+    reply::{EapPart, eap_octets_beside},
     state::State,
     way::count_lookup,
     work::{Done, Work, Workers},
@@ -447,10 +447,11 @@ fn line_of<'a>(settled: &'a Settled, dialogue: &Dialogue, arrived: Now) -> Line<
 fn tls_offer(pass: &Pass<'_>) -> Option<TlsOffer> {
     let settings = pass.snapshot.eap_tls.as_ref()?;
     let framed_mtu = pass.packet.value(kind::FRAMED_MTU).and_then(integer);
+    let fragment_size = pass.client.eap.fragment_size.min(eap_octets_beside(&pass.packet));
     Some(TlsOffer {
         context: Arc::clone(&settings.context),
         options: pass.client.eap.tls,
-        packet_octets_max: packet_octets_max(pass.client.eap.fragment_size, framed_mtu),
+        packet_octets_max: packet_octets_max(fragment_size, framed_mtu),
     })
 }
 

@@ -4,7 +4,8 @@
 //! for a vendor was settled when the policy was loaded.
 
 use crate::{
-    eap::tls::keys::Keys,
+    eap::{sessions::Token, tls::keys::Keys},
+    limits::{HEADER_OCTETS, PACKET_OCTETS_MAX, VALUE_OCTETS_MAX},
     policy::reply_plan::{FactSource, Occasion, ReplyPlan},
     radius::{
         code::Code,
@@ -186,6 +187,17 @@ impl Draft<'_> {
     }
 }
 
+/// The longest EAP packet that fits into a challenge beside what comes back to this request. A proxy adds the same to every
+/// round, so the first tells enough.
+#[must_use]
+pub fn eap_octets_beside(packet: &Packet<'_>) -> usize {
+    // Each attribute has a type and a length; Message-Authenticator, State and Error-Cause stand in every challenge or may.
+    const OTHERS: usize = HEADER_OCTETS + (2 + 16) + (2 + Token::OCTETS) + (2 + 4);
+    let echoed: usize = packet.all(kind::PROXY_STATE).map(|value| 2 + value.len()).sum();
+    let room = PACKET_OCTETS_MAX.saturating_sub(OTHERS + echoed);
+    room.saturating_sub(2 * room.div_ceil(2 + VALUE_OCTETS_MAX))
+}
+
 /// Copies every Proxy-State of a request, unmodified and in order (RFC 2865 section 5.33).
 ///
 /// # Errors
@@ -200,4 +212,31 @@ pub fn echo_proxy_state(packet: &Packet<'_>, out: &mut ReplyBuffer) -> Result<()
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::client::tests::client;
+
+    #[test]
+    fn the_longest_eap_packet_fits_and_no_longer_one_does() {
+        let client = client(0, "switches");
+        for count in 0..15 {
+            let mut octets = vec![1, 7, 0, 0];
+            octets.extend([0x55; 16]);
+            (0..count).for_each(|_| octets.extend([&[kind::PROXY_STATE, 252][..], &[9; 250]].concat()));
+            let length = u16::try_from(octets.len()).unwrap();
+            octets[2..4].copy_from_slice(&length.to_be_bytes());
+            let packet = Packet::parse(&octets).unwrap();
+            let longest = vec![2; eap_octets_beside(&packet) + 1];
+            let mut out = ReplyBuffer::new();
+            let mut fits = |octets: &[u8]| {
+                let eap = EapPart { packet: Some(octets), keys: None };
+                Draft { packet, client: &client, eap }.write_challenge(&mut out, &[3; Token::OCTETS], true).is_ok()
+            };
+            assert!(fits(&longest[1..]), "{count}");
+            assert!(!fits(&[&longest[..], &[2; 2]].concat()), "{count}");
+        }
+    }
 }

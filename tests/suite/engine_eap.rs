@@ -93,6 +93,8 @@ struct Campus {
     world: World,
     supplicant: Supplicant,
     state: Option<Vec<u8>>,
+    /// Proxy-States of every request.
+    proxy_states: Vec<Vec<u8>>,
     port: u16,
 }
 
@@ -112,7 +114,7 @@ impl Campus {
         change(&mut setting);
         let mut world = World::with(setting);
         world.now.wall = pki::now().wall;
-        Self { world, supplicant, state: None, port: 40_000 }
+        Self { world, supplicant, state: None, proxy_states: Vec::new(), port: 40_000 }
     }
 
     /// Puts the device of the certificate into the directory.
@@ -125,7 +127,7 @@ impl Campus {
     }
 
     fn request(&mut self, eap: &[u8]) -> Vec<u8> {
-        let state = self.state.clone();
+        let (state, proxy_states) = (self.state.clone(), &self.proxy_states);
         self.world.request(|buffer, _| {
             buffer.push(kind::USER_NAME, b"anonymous@contoso.com").unwrap();
             buffer.push(kind::CALLING_STATION_ID, STATION.as_bytes()).unwrap();
@@ -135,6 +137,7 @@ impl Campus {
             if let Some(state) = &state {
                 buffer.push(kind::STATE, state).unwrap();
             }
+            proxy_states.iter().for_each(|value| buffer.push(kind::PROXY_STATE, value).unwrap());
         })
     }
 
@@ -234,8 +237,13 @@ fn a_decision_by_certificate_can_be_made_again_from_its_line_in_the_log() {
     let (_, server, supplicant) = talk_world(Kind::P256);
     let eap_tls = EapTls { context: server.context(), device_id_issuers: Box::default() };
     let setting = Setting { policy: POLICY, eap_tls: Some(eap_tls), ..Setting::default() };
-    let mut campus =
-        Campus { world: World::telling(setting, ends.pop().unwrap()), supplicant, state: None, port: 40_000 };
+    let mut campus = Campus {
+        world: World::telling(setting, ends.pop().unwrap()),
+        supplicant,
+        state: None,
+        proxy_states: Vec::new(),
+        port: 40_000,
+    };
     campus.world.now.wall = pki::now().wall;
     for state in [Compliance::Compliant, Compliance::NonCompliant] {
         campus.know(state);
@@ -670,4 +678,18 @@ fn a_state_without_a_value_begins_a_conversation() {
         let reply = campus.world.send(&request).pop().unwrap();
         assert_eq!(campus.read(&reply).0, Code::ACCESS_CHALLENGE);
     }
+}
+
+#[test]
+fn fragments_leave_room_for_the_proxy_state_that_comes_back() {
+    let mut campus = Campus::new();
+    swap_client(&campus.world, |client| client.eap.fragment_size = 1496);
+    campus.know(Compliance::Compliant);
+    campus.supplicant.fragment = 100;
+    campus.proxy_states = vec![vec![7; 250]; 14];
+    let (peer, reply) = campus.talk();
+    let reply = reply.unwrap();
+    assert_eq!((code(&reply), peer.end), (Code::ACCESS_ACCEPT, Some(End::Success)));
+    assert!(peer.server_fragments > 0);
+    assert_eq!(Packet::parse(&reply).unwrap().all(kind::PROXY_STATE).count(), 14);
 }

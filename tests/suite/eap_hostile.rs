@@ -426,3 +426,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_first_flight_that_is_no_client_hello_is_told_so_before_the_failure() {
+    let (_, server, _) = world(Kind::P256);
+    let half = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[7; 40]].concat();
+    for flight in [&half[..], b"\x16", b"\x16\x03\x01\x00\x05\x01\x00\x00\x09\x03"] {
+        let mut conversation = started(server.offer()).conversation;
+        let alert = sent(answer(&mut conversation, &[&[13, 0], flight].concat()));
+        assert_eq!(alert[4..], [13, 0, 21, 3, 3, 0, 2, 2, 50], "decode_error");
+        let end = rejected(answer(&mut conversation, &[13, 0]));
+        assert_eq!(end.packet[0], 4);
+        assert!(matches!(end.reason, Reason::Tls(Cause::Tls(TlsFault::Handshake(HandshakeFault::Unfinished)))));
+    }
+}

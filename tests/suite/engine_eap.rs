@@ -413,7 +413,7 @@ fn md5_is_a_mac_bypass_on_wired_ports_where_it_is_switched_on() {
         let mut campus = Campus::with(|setting| setting.eap_tls = None);
         swap_client(&campus.world, |client| client.eap.md5 = is_on);
         campus.know(Compliance::Compliant);
-        let (replies, password) = (md5(&mut campus, medium, b"a4c3f0112233"), expected);
+        let (replies, password) = (md5(&mut campus, Some(medium), b"a4c3f0112233"), expected);
         let last = replies.last().unwrap();
         assert_eq!(vlan(last).as_deref() == Some("30"), password, "{is_on} {medium}");
         let line = campus.world.line();
@@ -422,20 +422,20 @@ fn md5_is_a_mac_bypass_on_wired_ports_where_it_is_switched_on() {
     }
     let mut campus = Campus::with(|setting| setting.eap_tls = None);
     swap_client(&campus.world, |client| client.eap.md5 = true);
-    let replies = md5(&mut campus, 15, b"guessed");
+    let replies = md5(&mut campus, Some(15), b"guessed");
     assert_eq!(code(replies.last().unwrap()), Code::ACCESS_REJECT);
     assert!(campus.world.line().starts_with("reject mab-password eap-md5"));
 }
 
 /// A conversation with EAP-MD5 of the device, with this password.
-fn md5(campus: &mut Campus, port_type: u32, password: &[u8]) -> Vec<Vec<u8>> {
+fn md5(campus: &mut Campus, port_type: Option<u32>, password: &[u8]) -> Vec<Vec<u8>> {
     use hmac::digest::Digest as _;
     let send = |campus: &mut Campus, eap: &[u8]| {
         let state = campus.state.clone();
         let request = campus.world.request(|buffer, _| {
             buffer.push(kind::USER_NAME, b"a4c3f0112233").unwrap();
             buffer.push(kind::CALLING_STATION_ID, STATION.as_bytes()).unwrap();
-            buffer.push_u32(kind::NAS_PORT_TYPE, port_type).unwrap();
+            port_type.iter().for_each(|number| buffer.push_u32(kind::NAS_PORT_TYPE, *number).unwrap());
             buffer.push_long(kind::EAP_MESSAGE, eap).unwrap();
             if let Some(state) = &state {
                 buffer.push(kind::STATE, state).unwrap();

@@ -71,6 +71,9 @@ impl Alert {
     }
 }
 
+/// "Decode error", for octets that rustls does not come to judge.
+pub(super) const DECODE_ERROR: [u8; 7] = [ALERT, 3, 3, 0, 2, FATAL, 50];
+
 /// The name of an alert that a device sent.
 ///
 /// Source: RFC 8446 section 6.
@@ -149,6 +152,7 @@ mod tests {
     #[test]
     fn a_plain_record_is_a_fatal_alert() {
         assert_eq!(Alert::AccessDenied.plain_record(), [21, 3, 3, 0, 2, 2, 49]);
+        assert_eq!((DECODE_ERROR, alert_name(50)), ([21, 3, 3, 0, 2, 2, 50], "decode_error"));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use rustls::{
 use crate::clock::Now;
 
 use super::{
-    alert::Alert,
+    alert::{Alert, DECODE_ERROR},
     context::{TlsContext, TlsMax, TlsOptions},
     evidence::Evidence,
     fault::{CertificateFault, HandshakeFault, TlsFault},
@@ -57,6 +57,13 @@ impl Failed {
     fn unheard(fault: HandshakeFault) -> Self {
         Self { alert: Vec::new(), fault: TlsFault::Handshake(fault), evidence: None }
     }
+
+    /// What came is no whole ClientHello; rustls waits for the rest of it, which can't come.
+    ///
+    /// Source: RFC 8446 section 6.2, RFC 9190 section 2.1.4 (every fatal error is told).
+    fn undecoded(fault: HandshakeFault) -> Self {
+        Self { alert: DECODE_ERROR.to_vec(), ..Self::unheard(fault) }
+    }
 }
 
 /// Begins a handshake with the device's first flight.
@@ -65,12 +72,12 @@ pub(super) fn begin(context: &Arc<TlsContext>, options: TlsOptions, now: Now, fl
     let mut rest = flight;
     while !rest.is_empty() {
         if !matches!(hello.read_tls(&mut rest), Ok(1..)) {
-            return Progress::Failed(Failed::unheard(HandshakeFault::BadPeer));
+            return Progress::Failed(Failed::undecoded(HandshakeFault::BadPeer));
         }
     }
     let accepted = match hello.accept() {
         Ok(Some(accepted)) => accepted,
-        Ok(None) => return Progress::Failed(Failed::unheard(HandshakeFault::Unfinished)),
+        Ok(None) => return Progress::Failed(Failed::undecoded(HandshakeFault::Unfinished)),
         Err((error, alert)) => return Progress::Failed(refused(&error, alert)),
     };
     let link = context.link(options);

@@ -206,7 +206,8 @@ pub const EAP_ROUNDS_MAX: u16 = 50;
 pub const EAP_INVALID_MAX: u8 = 5;
 /// The longest EAP packet that we send: what IEEE 802.11 passes (RFC 3580 section 3.10).
 pub const EAP_PACKET_OCTETS_MAX: usize = 1_496;
-/// The shortest upper bound of an EAP packet that an operator or a client's Framed-MTU may ask for.
+/// The shortest upper bound of an EAP packet that an operator or a client's Framed-MTU may ask for; a smaller Framed-MTU is
+/// taken for nonsense.
 pub const EAP_PACKET_OCTETS_MIN: usize = 100;
 /// The longest identity (RFC 3748 section 5.1: 1,020 octets).
 pub const EAP_IDENTITY_OCTETS_MAX: usize = 1_020;

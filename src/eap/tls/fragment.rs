@@ -220,12 +220,15 @@ impl Outgoing {
 
 /// The longest EAP packet for a conversation: what is configured, and what the client says that fits.
 ///
-/// `framed_mtu`: the client's Framed-MTU; IEEE 802.11 needs four octets of it.
+/// `framed_mtu`: the client's Framed-MTU; IEEE 802.11 needs four octets of it. One that leaves less than
+/// [`limits::EAP_PACKET_OCTETS_MIN`] is no size of a network on which EAP works, and counts as not told: no conversation
+/// would end within its rounds.
 /// Source: RFC 3579 section 2.4, RFC 3580 section 3.10.
 #[must_use]
 pub fn packet_octets_max(fragment_size: usize, framed_mtu: Option<u32>) -> usize {
-    let fits = framed_mtu.map_or(usize::MAX, |mtu| usize::try_from(mtu).unwrap_or(usize::MAX).saturating_sub(4));
-    fragment_size.min(fits).clamp(limits::EAP_PACKET_OCTETS_MIN, limits::EAP_PACKET_OCTETS_MAX)
+    let room = framed_mtu.map(|mtu| usize::try_from(mtu).unwrap_or(usize::MAX).saturating_sub(4));
+    let fits = room.filter(|room| *room >= limits::EAP_PACKET_OCTETS_MIN);
+    fragment_size.min(fits.unwrap_or(usize::MAX)).clamp(limits::EAP_PACKET_OCTETS_MIN, limits::EAP_PACKET_OCTETS_MAX)
 }
 
 #[cfg(test)]
@@ -305,7 +308,16 @@ mod tests {
         assert_eq!(packet_octets_max(1024, None), 1024);
         assert_eq!(packet_octets_max(1400, Some(1000)), 996);
         assert_eq!(packet_octets_max(9000, Some(9000)), 1496);
-        assert_eq!(packet_octets_max(1024, Some(0)), 100);
+        assert_eq!(packet_octets_max(1024, Some(104)), 100);
+        assert_eq!(packet_octets_max(1, None), 100);
+    }
+
+    #[test]
+    fn a_framed_mtu_is_kept_or_taken_for_nonsense() {
+        for mtu in 0..2000 {
+            let octets = packet_octets_max(1400, Some(mtu));
+            assert!(octets + 4 <= mtu as usize || (mtu < 104 && octets == 1400), "{mtu}: {octets}");
+        }
     }
 
     proptest! {

@@ -31,7 +31,7 @@ use super::{
 pub struct Offer {
     /// EAP-TLS. Tried first.
     pub tls: Option<TlsOffer>,
-    /// EAP-MD5: only for MAC bypass, only on wired ports.
+    /// EAP-MD5: only for MAC bypass, never on the air.
     pub md5: bool,
 }
 

@@ -141,8 +141,7 @@ impl State {
         }
         let offer = Offer {
             tls: allows(Method::EapTls).then(|| tls_offer(&pass)).flatten(),
-            // On the air anybody could listen and try passwords; a MAC bypass has no business there.
-            md5: pass.client.eap.md5 && allows(Method::EapMd5) && request::medium(&pass.packet) == Some(Medium::Wired),
+            md5: pass.client.eap.md5 && allows(Method::EapMd5) && may_be_wired(&pass.packet),
         };
         if offer.tls.is_none() && !offer.md5 {
             let outcome = Outcome::Refused(RejectReason::EapNotOffered);
@@ -442,6 +441,13 @@ fn line_of<'a>(settled: &'a Settled, dialogue: &Dialogue, arrived: Now) -> Line<
         detail: settled.detail.as_deref(),
         ..Line::new(arrived)
     }
+}
+
+/// Whether the port is one for cables, or nothing is said about it: some switches leave NAS-Port-Type out.
+///
+/// On the air anybody could listen and try passwords; a MAC bypass has no business there.
+fn may_be_wired(packet: &Packet<'_>) -> bool {
+    packet.value(kind::NAS_PORT_TYPE).is_none() || request::medium(packet) == Some(Medium::Wired)
 }
 
 fn tls_offer(pass: &Pass<'_>) -> Option<TlsOffer> {

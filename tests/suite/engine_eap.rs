@@ -693,3 +693,14 @@ fn fragments_leave_room_for_the_proxy_state_that_comes_back() {
     assert!(peer.server_fragments > 0);
     assert_eq!(Packet::parse(&reply).unwrap().all(kind::PROXY_STATE).count(), 14);
 }
+
+#[test]
+fn md5_is_offered_where_nothing_says_what_the_port_is() {
+    for (medium, expected) in [(None, true), (Some(15), true), (Some(19), false), (Some(5), false), (Some(99), false)] {
+        let mut campus = Campus::with(|setting| setting.eap_tls = None);
+        swap_client(&campus.world, |client| client.eap.md5 = true);
+        campus.know(Compliance::Compliant);
+        let replies = md5(&mut campus, medium, b"a4c3f0112233");
+        assert_eq!(vlan(replies.last().unwrap()).as_deref() == Some("30"), expected, "{medium:?}");
+    }
+}

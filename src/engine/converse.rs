@@ -153,10 +153,12 @@ impl State {
             Ok(begun) => begun,
             Err(rejected) => return self.turn_away_stranger(pass, &rejected, now, out),
         };
+        let Some(claim) = self.open_dialogue(pass, now) else { return self.shed(pass, now) };
+        // Asked last: the workers reckon with the flights of what may begin.
         if brings_work && self.workers.as_ref().is_some_and(|workers| !workers.may_begin(now.mono)) {
+            self.dialogues.close(claim);
             return self.shed(pass, now);
         }
-        let Some(claim) = self.open_dialogue(pass, now) else { return self.shed(pass, now) };
         let dialogue = Dialogue {
             conversation,
             snapshot: Arc::clone(pass.snapshot),

@@ -704,3 +704,20 @@ fn md5_is_offered_where_nothing_says_what_the_port_is() {
         assert_eq!(vlan(replies.last().unwrap()).as_deref() == Some("30"), expected, "{medium:?}");
     }
 }
+
+#[test]
+fn a_client_that_may_open_no_more_conversations_does_not_keep_others_out() {
+    let workers = Arc::<ToyWorkers>::default();
+    let mut campus = Campus::with(|setting| setting.workers = Some(Arc::clone(&workers) as Arc<dyn Workers>));
+    let all = radmit::limits::EAP_SESSIONS_CLIENT_MAX;
+    for number in 0..all + 10 {
+        let station = format!("02-00-00-00-{:02X}-{:02X}", number / 256, number % 256);
+        let request = campus.world.request(|buffer, _| {
+            buffer.push(kind::USER_NAME, b"anonymous").unwrap();
+            buffer.push(kind::CALLING_STATION_ID, station.as_bytes()).unwrap();
+            buffer.push_long(kind::EAP_MESSAGE, &[2, 1, 0, 5, 1]).unwrap();
+        });
+        campus.world.send(&request);
+    }
+    assert_eq!(workers.begun.load(Ordering::Relaxed), all, "no flights are expected of those that were refused");
+}

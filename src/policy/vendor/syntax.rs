@@ -167,6 +167,10 @@ impl RuleSyntax {
         let conditions: Vec<&str> = parts.iter().map(|part| &*part.1).filter(|text| !text.is_empty()).collect();
         let mut text = String::new();
         let written = self.line.write(&mut text, |name, out| {
+            if name == "conditions" && conditions.is_empty() && self.no_conditions.is_empty() && out.ends_with(' ') {
+                // The blank before nothing.
+                out.pop();
+            }
             let part = match name {
                 "action" if rule.action == Action::Permit => self.permit.to_string(),
                 "action" => self.deny.to_string(),

@@ -18,7 +18,7 @@ use crate::{
         profile::{AttributeSetting, AttributeValue, Placed, Profile, Redirect, Setting, Vlan},
         vendor::{Form, Vendor, VlanForms},
     },
-    problem::{Place, Problems},
+    problem::{Place, Problem, Problems},
 };
 
 /// What plans are made with, besides the profile and the vendor.
@@ -75,7 +75,7 @@ pub fn render(
         downloads: downloads.into(),
     });
     for problem in found.iter() {
-        if !problems.iter().any(|known| known == problem) {
+        if !problems.iter().any(|known| is_same(known, problem)) {
             problems.push(problem.clone());
         }
     }
@@ -83,6 +83,19 @@ pub fn render(
 }
 
 impl Render<'_> {
+/// Whether both say the same of one place and one vendor: a profile is merged into several results, and each of them has a
+/// name of its own.
+fn is_same(one: &Problem, other: &Problem) -> bool {
+    const AFTER_PROFILE: &str = "\", vendor \"";
+    let told = |problem: &Problem| {
+        let behind = problem.message.split_once(AFTER_PROFILE).map(|(_, told)| told.to_owned());
+        behind.filter(|_| problem.place.as_ref().is_some_and(|place| place.line > 0))
+    };
+    one.code == other.code
+        && one.place == other.place
+        && (one.message == other.message || told(one).is_some_and(|told_of_one| Some(told_of_one) == told(other)))
+}
+
     fn vlans(&mut self) {
         let (profile, vendor) = (self.profile, self.vendor);
         let voice = profile.voice.as_ref().filter(|voice| voice.value);

@@ -52,6 +52,7 @@ pub fn render(
             render.redirect(materials.facts);
             render.plain_settings();
             render.attributes(access, materials.facts);
+            render.warn_about_second_vlan();
             render.conflicts();
         }
         Access::Reject => {
@@ -298,6 +299,21 @@ fn is_same(one: &Problem, other: &Problem) -> bool {
                         && line.value.trim_start_matches('"').starts_with(&*side.1)
                 })
             };
+    /// A VLAN is sent by its setting; of a second one nobody knows which of them a client takes.
+    fn warn_about_second_vlan(&mut self) {
+        const NAME: &str = "Tunnel-Private-Group-Id";
+        if self.profile.vlan.is_none() {
+            return;
+        }
+        let is_vlan = |setting: &&AttributeSetting| {
+            setting.name.split(':').next().is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+        };
+        for setting in self.profile.attributes.iter().filter(is_vlan) {
+            let message = format!("\"vlan\" sends {NAME} too, so there would be two VLANs; leave one of them out");
+            self.problems.warning("second-vlan", Some(setting.place.clone()), message);
+        }
+    }
+
             if has(&conflict.one) && has(&conflict.other) {
                 let side = |side: &(Box<str>, Box<str>)| format!("{} {}", side.0, side.1).trim_end().to_owned();
                 let message = format!(

@@ -275,6 +275,28 @@ mod tests {
     }
 
     #[test]
+    fn the_reference_policy_loads_for_a_cisco_switch_and_its_case_passes() {
+        let path = path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/reference_policy.toml");
+        let text = fs::read_to_string(path).expect("it is there");
+        let mut problems = Problems::new();
+        let servers = ["corp-intune".into()];
+        let context = Context {
+            dictionary: Dictionary::builtin(),
+            mdm_servers: Some(&servers),
+            vendors: &Vendors::builtin(),
+            clients: &[Client { name: "campus-switches", groups: &[], vendor: "cisco" }],
+            read_list: &|_, _| Err("no list files here".to_owned()),
+        };
+        let policy = load(&[Source::new("reference_policy.toml", text)], &context, &mut problems);
+        let loud: Vec<_> = problems.iter().filter(|problem| problem.severity < Severity::Hint).collect();
+        let unused: Vec<_> = loud.iter().filter(|problem| problem.code != "unused-condition").collect();
+        assert!(unused.is_empty(), "{unused:?}");
+        let policy = policy.expect("no errors");
+        let report = run_all(&policy, Dictionary::builtin(), &TimeZone::UTC);
+        assert_eq!((report.passed, report.failed.len()), (1, 0), "{:?}", report.failed);
+    }
+
+    #[test]
     fn the_example_of_the_manual_compiles_and_its_case_passes() {
         let manual = path::Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/README.md");
         let manual = fs::read_to_string(manual).expect("the manual is there");

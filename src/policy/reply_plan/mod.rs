@@ -98,6 +98,57 @@ mod tests {
     }
 
     #[test]
+    fn a_role_goes_where_an_acl_would_go_only_if_there_is_none() {
+        let policy = |acl: &str| format!("[profile.a]\naccess = \"accept\"\nrole = \"staff\"\n{acl}");
+        insta::assert_snapshot!(outcome("cisco", &policy("")), @r#"Filter-Id = "staff""#);
+        insta::assert_snapshot!(outcome("cisco", &policy("acl = \"corp\"\n[acl.corp]\nipv4 = [\"permit ip any any\"]")), @r#"
+        policy.toml:3:8: hint: vendor "cisco" takes a role and an ACL in the same place, so beside the ACL the role is not sent
+        Cisco-AVPair = "ACS:CiscoSecure-Defined-ACL=#ACSACL#-IP-corp-ba3efdc0"
+        "#);
+    }
+
+    #[test]
+    fn a_wireless_controller_gets_the_name_of_a_vlan_by_the_tunnel_attributes_too() {
+        let policy = "[profile.a]\naccess = \"accept\"\nvlan = \"STAFF\"\nvlan-tag = 3";
+        insta::assert_snapshot!(outcome("cisco-wlc", policy), @r#"
+        Tunnel-Type:3 = VLAN
+        Tunnel-Medium-Type:3 = IEEE-802
+        Tunnel-Private-Group-Id:3 = "STAFF"
+        Airespace-Interface-Name = "STAFF"
+        "#);
+    }
+
+    #[test]
+    fn what_a_vendor_cannot_express_is_told_once_however_often_a_profile_is_merged() {
+        let mut fixture = Fixture::read("[profile.a]\naccess = \"accept\"\nsgt = 16\n[profile.b]\nvlan = 20");
+        assert!(fixture.plan("generic").is_none());
+        let once = fixture.problems();
+        fixture.profiles.truncate(1);
+        assert!(fixture.plan("generic").is_none());
+        assert_eq!(fixture.problems(), once);
+        assert!(fixture.plan("aruba").is_none());
+        assert_ne!(fixture.problems(), once);
+    }
+
+    #[test]
+    fn a_vlan_that_would_be_sent_twice_is_told() {
+        let policy = "[profile.a]\naccess = \"accept\"\nvlan = 20\nattributes = { \"Tunnel-Private-Group-Id:1\" = \"30\" }";
+        insta::assert_snapshot!(outcome("generic", policy), @r#"
+        policy.toml:4:16: warning: "vlan" sends Tunnel-Private-Group-Id too, so there would be two VLANs; leave one of them out
+        Tunnel-Type = VLAN
+        Tunnel-Medium-Type = IEEE-802
+        Tunnel-Private-Group-Id = "20"
+        Tunnel-Private-Group-Id:1 = "30"
+        "#);
+    }
+
+    #[test]
+    fn a_rule_has_one_blank_between_its_words_whatever_it_asks() {
+        let policy = "[profile.a]\naccess = \"accept\"\nacl = \"corp\"\n[acl.corp]\nipv4 = [\"permit tcp any any\", \"permit ip any any\"]";
+        insta::assert_snapshot!(outcome("mikrotik", policy), @r#"Mikrotik-Switching-Filter = "mac-protocol 2048 protocol 6 action allow, mac-protocol 2048 action allow, mac-protocol 2048 action drop""#);
+    }
+
+    #[test]
     fn optional_settings_are_left_out_where_they_cannot_be_sent() {
         let policy =
             "[profile.a]\naccess = \"accept\"\nvlan = 20\nsgt = 16\nrole = \"staff\"\noptional = [\"role\", \"sgt\"]";

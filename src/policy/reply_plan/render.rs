@@ -83,7 +83,6 @@ pub fn render(
     plan
 }
 
-impl Render<'_> {
 /// Whether both say the same of one place and one vendor: a profile is merged into several results, and each of them has a
 /// name of its own.
 fn is_same(one: &Problem, other: &Problem) -> bool {
@@ -97,6 +96,7 @@ fn is_same(one: &Problem, other: &Problem) -> bool {
         && (one.message == other.message || told(one).is_some_and(|told_of_one| Some(told_of_one) == told(other)))
 }
 
+impl Render<'_> {
     fn vlans(&mut self) {
         let (profile, vendor) = (self.profile, self.vendor);
         let voice = profile.voice.as_ref().filter(|voice| voice.value);
@@ -241,6 +241,14 @@ fn is_same(one: &Problem, other: &Problem) -> bool {
             self.inexpressible(Setting::Role, &role.place, &what, "shorten it there and here");
             return false;
         }
+        if form.unless_acl && !self.profile.acls.values.is_empty() {
+            let message = format!(
+                "vendor \"{}\" takes a role and an ACL in the same place, so beside the ACL the role is not sent",
+                self.vendor.name
+            );
+            self.problems.hint("setting-unused", Some(role.place.clone()), message);
+            return false;
+        }
         self.send(&form.send, &role.place, |_| Some(Filling::text(&role.value)))
     }
 
@@ -291,14 +299,6 @@ fn is_same(one: &Problem, other: &Problem) -> bool {
         }
     }
 
-    fn conflicts(&mut self) {
-        for conflict in &self.vendor.conflicts {
-            let has = |side: &(Box<str>, Box<str>)| {
-                self.build.lines.iter().any(|line| {
-                    line.attribute.eq_ignore_ascii_case(&side.0)
-                        && line.value.trim_start_matches('"').starts_with(&*side.1)
-                })
-            };
     /// A VLAN is sent by its setting; of a second one nobody knows which of them a client takes.
     fn warn_about_second_vlan(&mut self) {
         const NAME: &str = "Tunnel-Private-Group-Id";
@@ -314,6 +314,14 @@ fn is_same(one: &Problem, other: &Problem) -> bool {
         }
     }
 
+    fn conflicts(&mut self) {
+        for conflict in &self.vendor.conflicts {
+            let has = |side: &(Box<str>, Box<str>)| {
+                self.build.lines.iter().any(|line| {
+                    line.attribute.eq_ignore_ascii_case(&side.0)
+                        && line.value.trim_start_matches('"').starts_with(&*side.1)
+                })
+            };
             if has(&conflict.one) && has(&conflict.other) {
                 let side = |side: &(Box<str>, Box<str>)| format!("{} {}", side.0, side.1).trim_end().to_owned();
                 let message = format!(

@@ -121,6 +121,8 @@ fn read_form(root: &Table<'_>, key: &'static str, names: &[&str], problems: &mut
         send: read_templates(&table, "send", names, problems),
         max: read_max(&table, "max", problems).and_then(|max| u32::try_from(max).ok()),
         characters_max: read_max(&table, "characters-max", problems),
+        // Only of roles is there more than one meaning for an attribute.
+        unless_acl: key == "role" && table.boolean("unless-acl", problems).unwrap_or(false),
     };
     if form.send.is_empty() {
         table.missing("send", "write the attributes, such as send = [\"Session-Timeout = {seconds}\"]", problems);

@@ -101,6 +101,8 @@ pub struct Form {
     pub max: Option<u32>,
     /// The longest text that the client takes.
     pub characters_max: Option<usize>,
+    /// Whether it is left out beside an ACL, because both would go into one attribute.
+    pub unless_acl: bool,
 }
 
 /// How VLANs are written.

@@ -67,7 +67,7 @@ impl Acls {
     /// Adds one; a second one of its name is reported.
     pub fn insert(&mut self, acl: Acl, problems: &mut Problems) {
         if let Some(first) = self.by_name.get(&acl.name) {
-            let message = format!("there are two ACLs \"{}\"; the other one stands at {}", acl.name, first.place);
+            let message = format!("an ACL \"{}\" stands already at {}; rename one of them", acl.name, first.place);
             problems.error("defined-twice", Some(acl.place), message);
             return;
         }

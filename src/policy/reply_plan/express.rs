@@ -15,6 +15,9 @@ use crate::{
     problem::{Place, Problems},
 };
 
+/// The code of a problem that the check of a vendor's table tells too.
+pub const VENDOR_ATTRIBUTE: &str = "unknown-vendor-attribute";
+
 /// A plan in the making.
 pub(super) struct Render<'r> {
     pub(super) profile: &'r Profile,
@@ -56,7 +59,7 @@ impl Render<'_> {
             let attribute = match self.build.attribute(&template.name, self.problems) {
                 Ok(attribute) => attribute,
                 Err(message) => {
-                    report_once(self.problems, "unknown-attribute", Some(&template.place), message);
+                    report_once(self.problems, VENDOR_ATTRIBUTE, Some(&template.place), message);
                     return false;
                 }
             };

@@ -10,6 +10,7 @@ mod render;
 mod render_acl;
 mod summary;
 
+pub use express::VENDOR_ATTRIBUTE;
 pub use plan::{FactId, FactNames, FactSource, Occasion, ReplyPlan};
 pub use render::{Materials, render};
 pub use summary::{Line, Summary, SummaryVlan};

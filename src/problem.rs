@@ -167,6 +167,19 @@ impl Problems {
         }
     }
 
+    /// Those whose code is none of `codes`.
+    #[must_use]
+    pub fn without(self, codes: &[&str]) -> Self {
+        let mut kept = Self { left_out: self.left_out, is_unread: self.is_unread, ..Self::default() };
+        let listed = self.list.iter().filter(|problem| problem.severity == Severity::Error).count();
+        // What was only counted has no code to look at.
+        kept.errors = self.errors - listed;
+        for problem in self.list.into_iter().filter(|problem| !codes.contains(&problem.code)) {
+            kept.push(problem);
+        }
+        kept
+    }
+
     /// Whether any of them is an error.
     #[must_use]
     pub const fn has_errors(&self) -> bool {

@@ -112,6 +112,8 @@ pub enum Condition<'t> {
     Named(Value<'t>),
     /// A fact is compared.
     Fact(FactDraft<'t>),
+    /// Something that could not be read, and was reported: the rest is compiled for its mistakes only.
+    Broken,
 }
 
 /// `family.name = value`

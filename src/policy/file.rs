@@ -34,7 +34,7 @@ pub fn read<'t>(root: &Table<'t>, problems: &mut Problems) -> File<'t> {
         acls: named(root, "acl", problems, |value, problems| value.table(problems)),
         conditions: named(root, "condition", problems, |value, problems| Some(condition(value, problems))),
         lists: named(root, "list", problems, |value, problems| Some(list(value, problems))),
-        cases: root.tables("case", problems).iter().filter_map(|table| case(table, problems)).collect(),
+        cases: root.tables("case", problems).iter().map(|table| case(table, problems)).collect(),
     };
     root.finish(problems);
     file
@@ -75,7 +75,7 @@ fn policy_set<'t>(value: &Value<'t>, problems: &mut Problems) -> Option<SetDraft
     }
     let table = value.table(problems)?;
     let name = name_of(&table, "policy-set", problems);
-    let when = table.ask("when").and_then(|value| when(&value, problems));
+    let when = table.ask("when").map(|value| when(&value, problems));
     let rank = table.integer("rank", 0, i64::from(u32::MAX), problems);
     if rank.is_none() && table.ask("rank").is_none() && table.ask("when").is_some() {
         table.missing("rank", "sets are tried from low to high: rank = 10", problems);
@@ -96,7 +96,16 @@ fn policy_set<'t>(value: &Value<'t>, problems: &mut Problems) -> Option<SetDraft
         default: table.texts("default", problems).unwrap_or_default(),
     };
     table.finish(problems);
-    name.map(|_| draft)
+    for (key, means) in [
+        ("methods", "no method is allowed, so everything is rejected; name some, or leave it out to allow all"),
+        ("default", "it names no profile and counts for nothing; write default = \"deny\", or leave it out"),
+    ] {
+        if let Some(value) = table.ask(key).filter(is_empty_list) {
+            value.warning(problems, "empty-list", format!("the list is empty: {means}"));
+        }
+    }
+    // Without a name it is not used, but its rules are still checked.
+    Some(draft)
 }
 
 /// The `name` of a table: present, not empty, one line.
@@ -127,29 +136,30 @@ fn state(table: &Table<'_>, problems: &mut Problems) -> State {
 }
 
 fn rules<'t>(root: &Table<'t>, key: &'static str, problems: &mut Problems) -> Vec<RuleDraft<'t>> {
-    root.tables(key, problems).iter().filter_map(|table| rule(table, key, problems)).collect()
+    root.tables(key, problems).iter().map(|table| rule(table, key, problems)).collect()
 }
 
-fn rule<'t>(table: &Table<'t>, what: &str, problems: &mut Problems) -> Option<RuleDraft<'t>> {
+/// What could not be read of it was reported; a condition that could not be read never holds.
+fn rule<'t>(table: &Table<'t>, what: &str, problems: &mut Problems) -> RuleDraft<'t> {
     let name = name_of(table, what, problems);
     let when_value = table.ask("when");
-    let when = when_value.as_ref().and_then(|value| when(value, problems));
+    let when = when_value.as_ref().map(|value| when(value, problems));
     let result = table.texts("result", problems);
     // A `result` that a [rule.when] header swallowed was told there already.
     let swallowed = when_value.as_ref().is_some_and(|value| has_key(value, "result"));
     if result.is_none() && table.ask("result").is_none() && !swallowed {
         table.missing("result", "name the profile that applies: result = \"permit\"", problems);
     }
-    if let Some(value) = table.ask("result").filter(|_| result.as_ref().is_some_and(Vec::is_empty)) {
+    if let Some(value) = table.ask("result").filter(is_empty_list) {
         value.error(problems, "empty-result", "the list is empty; name at least one profile: result = \"permit\"");
     }
     let state = state(table, problems);
     table.finish(problems);
-    // A rule whose condition is broken must not become one that always matches.
-    if when_value.is_some() && when.is_none() {
-        return None;
-    }
-    Some(RuleDraft { name: name?, place: table.place(), state, when, result: result.unwrap_or_default() })
+    RuleDraft { name: name.unwrap_or_default(), place: table.place(), state, when, result: result.unwrap_or_default() }
+}
+
+fn is_empty_list(value: &Value<'_>) -> bool {
+    value.kind() == Kind::Array && value.array(&mut Problems::unread()).is_empty()
 }
 
 fn has_key(value: &Value<'_>, key: &str) -> bool {
@@ -164,36 +174,34 @@ fn condition<'t>(value: &Value<'t>, problems: &mut Problems) -> Option<Condition
     };
     let condition = when(&condition, problems);
     table.finish(problems);
-    condition
+    Some(condition)
 }
 
 /// Reads a `when` table.
-fn when<'t>(value: &Value<'t>, problems: &mut Problems) -> Option<Condition<'t>> {
+fn when<'t>(value: &Value<'t>, problems: &mut Problems) -> Condition<'t> {
     condition_table(value, 0, problems)
 }
 
-fn condition_table<'t>(value: &Value<'t>, depth: usize, problems: &mut Problems) -> Option<Condition<'t>> {
+fn condition_table<'t>(value: &Value<'t>, depth: usize, problems: &mut Problems) -> Condition<'t> {
     if depth > limits::CONDITION_DEPTH_MAX {
         let message = format!(
             "conditions are nested more than {} deep; give parts of it a name: [condition.my-name]",
             limits::CONDITION_DEPTH_MAX
         );
         value.error(problems, "condition-too-deep", message);
-        return None;
+        return Condition::Broken;
     }
-    let table = value.table(problems)?;
+    let Some(table) = value.table(problems) else { return Condition::Broken };
     let mut parts = Vec::new();
-    let mut complete = true;
     for entry in table.entries() {
-        complete &= condition_entry(&entry, depth, &mut parts, problems);
+        if !condition_entry(&entry, depth, &mut parts, problems) {
+            parts.push(Condition::Broken);
+        }
     }
-    if !complete {
-        return None;
-    }
-    Some(match parts.len() {
+    match parts.len() {
         1 => parts.remove(0),
         _ => Condition::All(parts),
-    })
+    }
 }
 
 /// Reads one key of a condition; false if it could not be read.
@@ -210,8 +218,8 @@ fn condition_entry<'t>(
             true
         }
         "not" => {
-            let inner = condition_table(entry, depth + 1, problems);
-            inner.map(|inner| parts.push(Condition::Not(Box::new(inner)))).is_some()
+            parts.push(Condition::Not(Box::new(condition_table(entry, depth + 1, problems))));
+            true
         }
         "condition" => {
             let values = if entry.kind() == Kind::Array { entry.array(problems) } else { vec![entry.clone()] };
@@ -246,8 +254,7 @@ fn several<'t>(entry: &Value<'t>, depth: usize, problems: &mut Problems) -> Opti
         entry.error(problems, "empty-list", format!("\"{key}\" has no conditions; add some or remove it"));
         return None;
     }
-    let inner: Vec<_> = values.iter().filter_map(|value| condition_table(value, depth + 1, problems)).collect();
-    (inner.len() == values.len()).then_some(inner)
+    Some(values.iter().map(|value| condition_table(value, depth + 1, problems)).collect())
 }
 
 /// Reads `family = { name = …, … }`.
@@ -349,7 +356,7 @@ fn list<'t>(value: &Value<'t>, problems: &mut Problems) -> Option<ListDraft<'t>>
     draft
 }
 
-fn case<'t>(table: &Table<'t>, problems: &mut Problems) -> Option<CaseDraft<'t>> {
+fn case<'t>(table: &Table<'t>, problems: &mut Problems) -> CaseDraft<'t> {
     let name = name_of(table, "case", problems);
     let request = table.table("request", problems).map(|request| request.entries()).unwrap_or_default();
     let mut given = Vec::new();
@@ -358,15 +365,12 @@ fn case<'t>(table: &Table<'t>, problems: &mut Problems) -> Option<CaseDraft<'t>>
         given.extend(facts.entries().into_iter().map(|value| (family, value)));
     }
     let now = table.ask("now");
-    let Some(expect) = table.table("expect", problems) else {
-        if table.ask("expect").is_none() {
-            table.missing("expect", "say what should come out: expect = { access = \"accept\", vlan = 20 }", problems);
-        }
-        return None;
-    };
-    let expect = self::expect(&expect, problems);
+    if table.ask("expect").is_none() {
+        table.missing("expect", "say what should come out: expect = { access = \"accept\", vlan = 20 }", problems);
+    }
+    let expect = table.table("expect", problems).map(|table| expect(&table, problems)).unwrap_or_default();
     table.finish(problems);
-    Some(CaseDraft { name: name?, place: table.place(), request, given, now, expect })
+    CaseDraft { name: name.unwrap_or_default(), place: table.place(), request, given, now, expect }
 }
 
 fn expect<'t>(table: &Table<'t>, problems: &mut Problems) -> ExpectDraft<'t> {

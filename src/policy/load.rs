@@ -67,12 +67,28 @@ fn load_checked(sources: &[Source], context: &Context<'_>, problems: &mut Proble
     let trees: Vec<Tree<'_>> = sources.iter().filter_map(|source| parse(source, problems)).collect();
     let roots: Vec<Table<'_>> = trees.iter().map(Tree::root).collect();
     let files: Vec<File<'_>> = roots.iter().map(|root| file::read(root, problems)).collect();
-    // What a broken file defines would be missed everywhere else: those messages would only be noise.
-    if trees.len() < sources.len() {
-        return None;
+    if trees.len() == sources.len() {
+        return Some(compile(files, context, problems));
     }
-    Some(compile(files, context, problems))
+    // What a broken file defines is missed everywhere else: those messages would only be noise.
+    let mut found = Problems::new();
+    let policy = compile(files, context, &mut found);
+    problems.append(found.without(&OF_OTHER_FILES));
+    Some(policy)
 }
+
+/// What is said of names that stand in no file, or that no file uses.
+const OF_OTHER_FILES: [&str; 9] = [
+    "unknown-profile",
+    "unknown-condition",
+    "unknown-list",
+    "unknown-acl",
+    "unknown-expectation",
+    "unused-profile",
+    "unused-condition",
+    "unused-list",
+    "no-policy-set",
+];
 
 /// Parses a file, and tells what to do about names that TOML can't take without quotes.
 fn parse<'s>(source: &'s Source, problems: &mut Problems) -> Option<Tree<'s>> {

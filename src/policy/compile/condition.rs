@@ -77,6 +77,7 @@ impl<'t> Conditions<'t> {
                 Some(Compiled { node, depth: inner.depth + 1, ..inner })
             }
             Condition::Named(name) => self.by_name(name, facts),
+            Condition::Broken => None,
             Condition::Fact(draft) => {
                 let fact = facts.compile(draft)?;
                 let late = fact.late.map(|why| (draft.value.key_place(), why)).into_iter().collect();

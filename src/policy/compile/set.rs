@@ -206,7 +206,8 @@ impl SetCompiler<'_, '_, '_> {
         for (at, parts) in sets.iter().enumerate() {
             let set = parts.set;
             for other in sets.iter().take(at).map(|parts| parts.set) {
-                if other.name == set.name {
+                // One whose name is missing was told of that.
+                if other.name == set.name && !set.name.is_empty() {
                     let message =
                         format!("a policy set \"{}\" stands already at {}; rename one", set.name, other.place);
                     self.problems.error("duplicate-name", Some(set.place.clone()), message);
@@ -222,7 +223,7 @@ impl SetCompiler<'_, '_, '_> {
 
     fn check_rule_names(&mut self, rules: &[&RuleDraft<'_>]) {
         let mut known = std::collections::HashMap::new();
-        for rule in rules {
+        for rule in rules.iter().filter(|rule| !rule.name.is_empty()) {
             if let Some(other) = known.insert(rule.name, &rule.place) {
                 let message = format!(
                     "a rule \"{}\" stands already at {other}; the log and the metrics could not tell them apart, rename one",

@@ -19,7 +19,7 @@ use super::{
         set::{SetCompiler, SetParts},
     },
     compiled::{Policy, PolicyParts},
-    draft::{File, Named},
+    draft::{File, Named, State},
     file,
     profile::Profile,
     rule::{Rule, Set},
@@ -162,13 +162,31 @@ fn cases(
         let message = format!("more than {} cases; the rest is not read", limits::CASES_MAX);
         problems.error("too-many-cases", Some(over.place.clone()), message);
     }
-    // Names of rules that don't exist because their rules have mistakes would be told twice.
-    if problems.has_errors() {
-        return Vec::new();
-    }
     let profiles: Vec<Box<str>> = results.iter().flat_map(|result| result.profiles.iter().cloned()).collect();
-    let mut compiler = CaseCompiler { dictionary: context.dictionary, sets, rules, profiles: &profiles, problems };
-    drafts.into_iter().take(limits::CASES_MAX).filter_map(|draft| compiler.compile(draft)).collect()
+    let disabled = files.iter().flat_map(|file| {
+        let sets = file.set.iter().filter(|set| !set.is_enabled).map(|set| set.name);
+        let rules = file.rules.iter().chain(&file.exceptions);
+        // With its set, all of a file's rules are disabled.
+        let is_off = file.set.as_ref().is_some_and(|set| !set.is_enabled);
+        let rules = rules.filter(move |rule| is_off || rule.state == State::Disabled).map(|rule| rule.name);
+        sets.chain(rules)
+    });
+    let disabled: Vec<&str> = disabled.collect();
+    let mut found = Problems::new();
+    let mut compiler = CaseCompiler {
+        dictionary: context.dictionary,
+        sets,
+        rules,
+        profiles: &profiles,
+        clients: context.clients,
+        disabled: &disabled,
+        problems: &mut found,
+    };
+    let cases = drafts.into_iter().take(limits::CASES_MAX).filter_map(|draft| compiler.compile(draft)).collect();
+    // Names of rules that don't exist because their rules have mistakes would be told twice.
+    let told_already: &[&str] = if problems.has_errors() { &["unknown-expectation"] } else { &[] };
+    problems.append(found.without(told_already));
+    cases
 }
 
 /// The vendor tables that clients and cases use, in the order of their names.

@@ -12,6 +12,7 @@ use super::super::{
     rule::{Rule, Set},
     sample,
 };
+use super::plan::Client;
 use crate::{
     dictionary::{Attribute, Dictionary, list::Pair},
     document::{Kind, Value},
@@ -29,6 +30,10 @@ pub struct CaseCompiler<'c> {
     pub rules: &'c [Rule],
     /// The names of all profiles that rules name.
     pub profiles: &'c [Box<str>],
+    /// The clients of the configuration, one of which the case is about.
+    pub clients: &'c [Client<'c>],
+    /// The names of rules and sets that are disabled.
+    pub disabled: &'c [&'c str],
     /// Where mistakes go.
     pub problems: &'c mut Problems,
 }
@@ -143,10 +148,9 @@ impl CaseCompiler<'_> {
     }
 
     fn expect(&mut self, draft: &ExpectDraft<'_>) -> Option<Expect> {
-        let count = self.problems.iter().count();
+        let errors = self.problems.error_count();
         let sets: Vec<&str> = self.sets.iter().map(|set| &*set.name).collect();
         let rules: Vec<&str> = self.rules.iter().map(|rule| &*rule.name).collect();
-        let reasons = Reason::ALL.map(Reason::name);
         let profiles: Vec<&str> = self.profiles.iter().map(|name| &**name).chain(["permit", "deny"]).collect();
         let mut attributes = Vec::new();
         for value in &draft.attributes {
@@ -157,7 +161,7 @@ impl CaseCompiler<'_> {
         let expect = Expect {
             set: draft.set.as_ref().and_then(|value| self.known(value, "policy set", &sets)),
             rule: draft.rule.as_ref().and_then(|value| self.known(value, "rule", &rules)),
-            reason: draft.reason.as_ref().and_then(|value| self.known(value, "reason", &reasons)),
+            reason: draft.reason.as_ref().and_then(|value| self.reason(value)),
             access: draft.access,
             profiles: draft.profiles.as_ref().map(|names| self.all_known(names, "profile", &profiles)),
             monitored: draft.monitored.as_ref().map(|names| self.all_known(names, "rule", &rules)),
@@ -165,7 +169,7 @@ impl CaseCompiler<'_> {
             attributes,
             reply,
         };
-        (self.problems.iter().count() == count).then_some(expect)
+        (self.problems.error_count() == errors).then_some(expect)
     }
 
     fn expected(&mut self, value: &Value<'_>) -> Option<ExpectedAttribute> {
@@ -177,14 +181,33 @@ impl CaseCompiler<'_> {
         values.iter().filter_map(|value| self.known(value, what, known)).collect()
     }
 
+    /// A name that is to come out. One that can't come out makes the case fail, and not the policy unusable: whoever
+    /// disables a rule in a hurry must not be kept from it by a test.
     fn known(&mut self, value: &Value<'_>, what: &str, known: &[&str]) -> Option<Box<str>> {
         let name = value.plain_text()?;
         if known.contains(&name) {
             return Some(name.into());
         }
-        let nearest = self.problems.suggest(name, known.iter().copied());
-        let advice = if nearest.is_empty() { "; it may be disabled, or have another name".to_owned() } else { nearest };
-        value.error(self.problems, "unknown-expectation", format!("there is no {what} \"{name}\"{advice}"));
+        let message = if self.disabled.contains(&name) {
+            format!("the {what} \"{name}\" is disabled, so the case fails; enable it, or change the case")
+        } else {
+            let nearest = self.problems.suggest(name, known.iter().copied());
+            let advice = if nearest.is_empty() { "; correct the name".to_owned() } else { nearest };
+            format!("there is no {what} \"{name}\", so the case fails{advice}")
+        };
+        value.warning(self.problems, "unknown-expectation", message);
+        Some(name.into())
+    }
+
+    fn reason(&mut self, value: &Value<'_>) -> Option<Box<str>> {
+        let name = value.plain_text()?;
+        let reasons = Reason::ALL.map(Reason::name);
+        if reasons.contains(&name) {
+            return Some(name.into());
+        }
+        let nearest = self.problems.suggest(name, reasons);
+        let advice = if nearest.is_empty() { format!("; there are: {}", reasons.join(", ")) } else { nearest };
+        value.error(self.problems, "unknown-reason", format!("there is no reason \"{name}\"{advice}"));
         None
     }
 

@@ -41,6 +41,8 @@ pub struct Configuration {
     pub log: Log,
     /// `[metrics]`.
     pub metrics: Metrics,
+    /// Whether everything in these files could be read; if not, names in other files may be right though they are missing here.
+    pub is_complete: bool,
 }
 
 impl Configuration {

@@ -51,13 +51,16 @@ pub fn find(named: Option<&Path>, files: &dyn Files) -> Result<PathBuf, Problem>
 #[must_use]
 pub fn load(path: &Path, files: &SharedFiles, problems: &mut Problems) -> Option<Configuration> {
     let mut mine = Problems::new();
-    let configuration = read_all(path, files, &mut mine);
+    let configuration = read(path, files, &mut mine);
     let usable = !mine.has_errors();
     problems.append(mine);
     configuration.filter(|_| usable)
 }
 
-fn read_all(path: &Path, files: &SharedFiles, problems: &mut Problems) -> Option<Configuration> {
+/// The same with whatever could be read, errors or not: for finding what is wrong with everything that it names. `None` if
+/// not even the first file could be read.
+#[must_use]
+pub fn read(path: &Path, files: &SharedFiles, problems: &mut Problems) -> Option<Configuration> {
     let (paths, sources): (Vec<PathBuf>, Vec<Source>) = sources(path, &**files, problems)?.into_iter().unzip();
     // A file with a syntax error is left out; the others are still read, for their problems.
     let trees: Vec<Tree<'_>> = sources.iter().filter_map(|source| source.parse(problems)).collect();
@@ -88,9 +91,17 @@ fn read_all(path: &Path, files: &SharedFiles, problems: &mut Problems) -> Option
     }
     let sections = contradiction::Sections { section: &section, server: &server, clients: &clients, mdm: &mdm };
     contradiction::report(&sections, problems);
+    let first =
+        roots.first().filter(|root| sources.first().is_some_and(|source| source.name() == root.source().name()));
+    // Without the first file not even the folder of policies is known.
+    first?;
+    // A server without a usable name is kept, and nobody can mean it.
+    let is_complete = trees.len() == sources.len()
+        && mdm.len() == mdm_tables.len()
+        && mdm.iter().all(|(server, _)| &*server.settings.name != "?");
     let clients = clients.into_iter().map(|(client, _)| client).collect();
     let mdm = mdm.into_iter().map(|(server, _)| server).collect();
-    Some(Configuration { files: paths, hash: hash(&sources), server, clients, mdm, eap_tls, log, metrics })
+    Some(Configuration { files: paths, hash: hash(&sources), server, clients, mdm, eap_tls, log, metrics, is_complete })
 }
 
 fn clients<'s, 't>(

@@ -10,7 +10,11 @@ use std::{
 
 use jiff::tz::TimeZone;
 
-use crate::{document::Value, limits, problem::Problems};
+use crate::{
+    document::Value,
+    limits,
+    problem::{Place, Problems},
+};
 
 use super::{configuration::Server, files, files::Files, section::Section, value};
 
@@ -66,7 +70,8 @@ pub(super) fn read(section: &Section<'_>, main: &str, files: &dyn Files, problem
         zone: zone(section.ask("timezone"), problems),
     };
     section.finish(problems);
-    must_be_there(section.ask("policies"), &server.policies, files, problems);
+    let place = section.ask("policies").map(|value| value.place()).or_else(|| section.place());
+    must_be_there(place.unwrap_or_else(|| Place::whole(main)), &server.policies, files, problems);
     server
 }
 
@@ -78,11 +83,11 @@ fn folder(value: Option<Value<'_>>, main: &str, default: &str, problems: &mut Pr
     value.and_then(|value| value::path(&value, problems)).unwrap_or_else(|| value::beside(main, default))
 }
 
-fn must_be_there(value: Option<Value<'_>>, folder: &Path, files: &dyn Files, problems: &mut Problems) {
+fn must_be_there(place: Place, folder: &Path, files: &dyn Files, problems: &mut Problems) {
     if let Err(error) = files.list(folder) {
         let message =
             format!("the folder {} {}; create it, or correct the path", folder.display(), files::reason(&error));
-        problems.error("folder-unreadable", value.map(|value| value.place()), message);
+        problems.error("folder-unreadable", Some(place), message);
     }
 }
 
@@ -90,7 +95,7 @@ fn must_be_there(value: Option<Value<'_>>, folder: &Path, files: &dyn Files, pro
 fn dictionaries(section: &Section<'_>, main: &str, files: &dyn Files, problems: &mut Problems) -> Option<PathBuf> {
     if let Some(value) = section.ask("dictionaries") {
         let folder = value::path(&value, problems)?;
-        must_be_there(Some(value), &folder, files, problems);
+        must_be_there(value.place(), &folder, files, problems);
         return Some(folder);
     }
     let folder = value::beside(main, DICTIONARIES);

@@ -3,7 +3,7 @@
 //! Owns the list of them. The tables themselves are files.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, LazyLock},
 };
 
@@ -38,6 +38,8 @@ const BUILTIN: [(&str, &str); 16] = [
 #[derive(Clone, Debug)]
 pub struct Vendors {
     by_name: BTreeMap<Arc<str>, Arc<Vendor>>,
+    /// What the files of tables that could not be read are called. Bound: `limits::FILES_MAX`.
+    broken: BTreeSet<Box<str>>,
 }
 
 impl Vendors {
@@ -56,12 +58,16 @@ impl Vendors {
         });
         let by_name = tables.map(|vendor| (Arc::clone(&vendor.name), Arc::new(vendor))).collect();
         debug_assert!(problems.is_empty(), "the compiled-in tables are checked by a test");
-        Self { by_name }
+        Self { by_name, broken: BTreeSet::new() }
     }
 
     /// Adds an operator's table, which replaces the compiled-in one of its name as a whole.
     pub fn read(&mut self, source: &Source, problems: &mut Problems) {
-        let Some(vendor) = read::read(source, problems) else { return };
+        let Some(vendor) = read::read(source, problems) else {
+            let file = source.name().rsplit('/').next().unwrap_or_default();
+            self.broken.insert(file.strip_suffix(".toml").unwrap_or(file).into());
+            return;
+        };
         if self.by_name.len() >= limits::VENDORS_MAX && !self.by_name.contains_key(&vendor.name) {
             let message = format!("there are more than {} vendor tables; remove some", limits::VENDORS_MAX);
             problems.error("too-many-vendors", Some(Place::whole(Arc::clone(source.name()))), message);
@@ -74,6 +80,17 @@ impl Vendors {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Arc<Vendor>> {
         self.by_name.get(name)
+    }
+
+    /// Whether there is a table that should have this name, and could not be read.
+    #[must_use]
+    pub fn is_broken(&self, name: &str) -> bool {
+        self.broken.contains(name)
+    }
+
+    /// The names of tables that could not be read.
+    pub fn broken(&self) -> impl Iterator<Item = &str> {
+        self.broken.iter().map(|name| &**name)
     }
 
     /// All tables by name.

@@ -19,12 +19,13 @@ use crate::{
     document::Source,
     engine::client::MessageAuthenticatorMode,
     limits,
-    mdm::settings::{Api, Kind},
+    mdm::settings::{Api, Kind, Settings},
     policy::{
         check::{Inspection, inspect},
         compile::plan::Client as PolicyClient,
         compiled::Policy,
         load::{Context, load as compile},
+        servers::Servers,
         trial,
         vendor::Vendors,
     },
@@ -169,7 +170,9 @@ fn load_policy(
     files: &dyn Files,
     problems: &mut Problems,
 ) -> Option<Policy> {
-    let servers = enabled_servers(configuration);
+    let servers = servers(configuration);
+    // With a part of the configuration missing nobody knows which servers there are.
+    let servers = configuration.is_complete.then_some(&servers);
     let clients: Vec<PolicyClient<'_>> = configuration
         .clients
         .iter()
@@ -180,14 +183,20 @@ fn load_policy(
         let octets = files.read(&path).map_err(|error| format!("{} {}", path.display(), reason(&error)))?;
         Ok(Source::new(path.to_string_lossy().into_owned(), String::from_utf8_lossy(&octets).into_owned()))
     };
-    let context =
-        Context { dictionary, mdm_servers: Some(&servers), vendors, clients: &clients, read_list: &read_list };
+    let context = Context { dictionary, mdm_servers: servers, vendors, clients: &clients, read_list: &read_list };
     compile(sources, &context, problems)
 }
 
-fn enabled_servers(configuration: &Configuration) -> Vec<Box<str>> {
-    let enabled = configuration.mdm.iter().filter(|server| server.settings.enabled);
-    enabled.map(|server| Box::from(&*server.settings.name)).collect()
+fn servers(configuration: &Configuration) -> Servers {
+    let settings = || configuration.mdm.iter().map(|server| &server.settings);
+    let names = |is_meant: fn(&Settings) -> bool| {
+        settings().filter(|settings| is_meant(settings)).map(|settings| Box::from(&*settings.name)).collect()
+    };
+    Servers {
+        enabled: names(|settings| settings.enabled),
+        disabled: names(|settings| !settings.enabled),
+        strict: names(|settings| settings.enabled && !settings.grace_is_compliant),
+    }
 }
 
 /// Warnings and hints about what the policy probably does not mean.
@@ -203,7 +212,7 @@ fn inspect_policy(configuration: &Configuration, policy: &Policy, cases: &trial:
         .map(|server| Box::from(&*server.settings.name))
         .collect();
     let covered = (!policy.cases().is_empty()).then_some(&cases.covered);
-    let servers = enabled_servers(configuration);
+    let servers = servers(configuration).enabled;
     inspect(policy, &Inspection { covered, terse_servers: &terse, servers: &servers }, problems);
 }
 

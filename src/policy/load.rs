@@ -23,6 +23,7 @@ use super::{
     file,
     profile::Profile,
     rule::{Rule, Set},
+    servers::Servers,
     vendor::{Vendor, Vendors},
 };
 use crate::{
@@ -37,8 +38,8 @@ use crate::{
 pub struct Context<'c> {
     /// The names of attributes.
     pub dictionary: &'c Dictionary,
-    /// The names of the MDM servers; `None` when the policy is looked at without a configuration.
-    pub mdm_servers: Option<&'c [Box<str>]>,
+    /// The MDM servers; `None` when the policy is looked at without a configuration, or with a broken one.
+    pub mdm_servers: Option<&'c Servers>,
     /// All vendor tables.
     pub vendors: &'c Vendors,
     /// The clients of the configuration: replies are made for their vendors.

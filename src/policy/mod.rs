@@ -37,6 +37,7 @@ pub mod request;
 pub mod rule;
 pub mod sample;
 pub mod schema;
+pub mod servers;
 pub mod subject;
 pub mod template;
 pub mod text_place;

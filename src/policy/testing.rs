@@ -11,6 +11,7 @@ use super::{
     given::GivenFacts,
     load::{Context, load},
     sample,
+    servers::Servers,
     vendor::Vendors,
 };
 use crate::{
@@ -29,7 +30,11 @@ pub(super) fn load_text(text: &str) -> (Option<Policy>, Vec<String>) {
 /// Compiles several files.
 pub(super) fn load_files(files: &[(&str, &str)]) -> (Option<Policy>, Vec<String>) {
     let mut problems = Problems::new();
-    let servers: Vec<Box<str>> = vec!["corp-intune".into(), "old".into()];
+    let servers = Servers {
+        enabled: vec!["corp-intune".into(), "old".into()],
+        disabled: vec!["retired".into()],
+        strict: vec!["old".into()],
+    };
     let groups: Vec<Box<str>> = vec!["wired".into()];
     let context = Context {
         dictionary: Dictionary::builtin(),

@@ -203,6 +203,7 @@ mod tests {
             check::{Inspection, inspect},
             compile::plan::Client,
             load::{Context, load},
+            servers::Servers,
             testing,
             vendor::Vendors,
         },
@@ -279,7 +280,7 @@ mod tests {
         let path = path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/reference_policy.toml");
         let text = fs::read_to_string(path).expect("it is there");
         let mut problems = Problems::new();
-        let servers = ["corp-intune".into()];
+        let servers = Servers::enabled(&["corp-intune".into()]);
         let context = Context {
             dictionary: Dictionary::builtin(),
             mdm_servers: Some(&servers),

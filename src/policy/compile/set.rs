@@ -9,6 +9,7 @@ use super::{
         draft::{Condition, RuleDraft, SetDraft, State},
         facts::Method,
         rule::{Methods, Rule, RuleKind, Set},
+        servers::Servers,
     },
     condition::{Compiled, Conditions, is_within_bounds},
     fact::FactCompiler,
@@ -30,8 +31,8 @@ const PASSWORD_METHODS: [&str; 11] =
 pub struct SetCompiler<'f, 't, 'c> {
     /// For names of attributes.
     pub dictionary: &'f Dictionary,
-    /// The names of the MDM servers that are configured; none if that is not known.
-    pub mdm_servers: Option<&'f [Box<str>]>,
+    /// The MDM servers that are configured; none if that is not known.
+    pub mdm_servers: Option<&'f Servers>,
     /// For `in-list`.
     pub lists: Lists<'t, 'c>,
     /// For `condition`.
@@ -177,20 +178,29 @@ impl SetCompiler<'_, '_, '_> {
     }
 
     fn mdm(&mut self, values: &[Value<'_>]) -> Vec<Box<str>> {
-        let names = values.iter().filter_map(Value::plain_text).map(Box::from).collect();
-        let Some(known) = self.mdm_servers else { return names };
+        let names: Vec<Box<str>> = values.iter().filter_map(Value::plain_text).map(Box::from).collect();
+        let Some(Servers { enabled, disabled, .. }) = self.mdm_servers else { return names };
+        let is_asked = names.iter().any(|name| enabled.contains(name));
         for value in values {
             let name = value.plain_text().unwrap_or_default();
-            if known.iter().any(|known| **known == *name) {
+            if enabled.iter().any(|known| **known == *name) {
                 continue;
             }
-            let nearest = self.problems.suggest(name, known.iter().map(|known| &**known));
+            if disabled.iter().any(|known| **known == *name) {
+                let who = if is_asked { "the others are asked" } else { "nobody is asked" };
+                let message =
+                    format!("the [[mdm]] server \"{name}\" is disabled, so {who}; enable it, or take it out here");
+                value.warning(self.problems, "disabled-mdm", message);
+                continue;
+            }
+            let known = || enabled.iter().chain(disabled).map(|known| &**known);
+            let nearest = self.problems.suggest(name, known());
             let advice = if !nearest.is_empty() {
                 nearest
-            } else if known.is_empty() {
+            } else if known().next().is_none() {
                 "; none is configured: add [[mdm]] to radmit.toml, or write mdm = []".to_owned()
             } else {
-                format!("; configured are: {}", known.join(", "))
+                format!("; configured are: {}", known().collect::<Vec<_>>().join(", "))
             };
             value.error(self.problems, "unknown-mdm", format!("there is no [[mdm]] server \"{name}\"{advice}"));
         }

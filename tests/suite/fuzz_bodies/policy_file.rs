@@ -18,7 +18,9 @@ use radmit::{
         given::GivenFacts,
         load::{Context, load},
         reply_plan::Occasion,
-        sample, trial,
+        sample,
+        servers::Servers,
+        trial,
         vendor::Vendors,
     },
     problem::{Problem, Problems},
@@ -100,7 +102,7 @@ static REQUEST: LazyLock<Vec<u8>> = LazyLock::new(|| {
 
 fn load_with(files: &[Source], parts: &[&str]) -> (Option<Policy>, Vec<Problem>) {
     static VENDORS: LazyLock<Vendors> = LazyLock::new(Vendors::builtin);
-    let servers: [Box<str>; 2] = ["corp-intune".into(), "lab".into()];
+    let servers = Servers::enabled(&["corp-intune".into(), "lab".into()]);
     let groups: [Box<str>; 1] = ["wired".into()];
     let context = Context {
         dictionary: Dictionary::builtin(),

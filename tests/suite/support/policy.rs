@@ -9,6 +9,7 @@ use radmit::{
         compile::plan::Client,
         compiled::Policy,
         load::{Context, load},
+        servers::Servers,
         vendor::Vendors,
     },
     problem::Problems,
@@ -34,7 +35,7 @@ fn compile(text: &str, servers: &[Box<str>], problems: &mut Problems) -> Option<
     let clients = ["generic", "cisco"].map(|vendor| Client { name: "switches", vendor, groups: &[] });
     let context = Context {
         dictionary: Dictionary::builtin(),
-        mdm_servers: Some(servers),
+        mdm_servers: Some(&Servers::enabled(servers)),
         vendors: &VENDORS,
         clients: &clients,
         read_list: &|_, name| Err(format!("no {name}")),

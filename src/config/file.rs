@@ -162,8 +162,9 @@ fn sources(path: &Path, files: &dyn Files, problems: &mut Problems) -> Option<Ve
     Some(sources)
 }
 
-/// Editors keep their drafts in hidden files.
-fn is_hidden(path: &Path) -> bool {
+/// Whether a file is hidden: editors keep their drafts in such ones.
+#[must_use]
+pub fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 

@@ -12,7 +12,7 @@ use crate::{
     clock,
     config::{
         configuration::Configuration,
-        file,
+        file::{self, is_hidden},
         files::{Files, reason},
     },
     dictionary::{Builder, Dictionary},
@@ -121,21 +121,29 @@ fn tell_learnt(configuration: &Configuration, problems: &mut Problems) {
 fn load_dictionary(configuration: &Configuration, files: &dyn Files, problems: &mut Problems) -> Dictionary {
     let Some(folder) = &configuration.server.dictionaries else { return Dictionary::builtin().clone() };
     let mut builder = Builder::with_builtin();
-    let is_dictionary = |path: &Path| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
-        path.extension().is_some_and(|extension| extension == "dict") || name.starts_with("dictionary")
-    };
-    for path in list(folder, files, problems).into_iter().filter(|path| is_dictionary(path)) {
+    let (named, others): (Vec<PathBuf>, Vec<PathBuf>) =
+        list(folder, files, problems).into_iter().filter(|path| !is_hidden(path)).partition(|path| is_dictionary(path));
+    let mut included = Vec::new();
+    for path in named {
         let Some(source) = read(&path, files, problems) else { continue };
-        builder.load(source, &mut |wanted, from| include(wanted, from, files), problems);
+        let mut include = |wanted: &str, from: &str| {
+            let path = Path::new(from).parent().unwrap_or_else(|| Path::new("")).join(wanted);
+            let text = String::from_utf8_lossy(&files.read(&path).ok()?).into_owned();
+            included.push(path.clone());
+            Some(Source::new(path.to_string_lossy().into_owned(), text))
+        };
+        builder.load(source, &mut include, problems);
+    }
+    for path in others.iter().filter(|path| !included.contains(path) && files.list(path).is_err()) {
+        let message = "the file is not read as a dictionary; call it NAME.dict or dictionary.NAME, or move it away";
+        problems.warning("not-a-dictionary", Some(Place::whole(path.to_string_lossy().into_owned())), message);
     }
     builder.finish(problems)
 }
 
-fn include(wanted: &str, from: &str, files: &dyn Files) -> Option<Source> {
-    let path = Path::new(from).parent().unwrap_or_else(|| Path::new("")).join(wanted);
-    let text = String::from_utf8_lossy(&files.read(&path).ok()?).into_owned();
-    Some(Source::new(path.to_string_lossy().into_owned(), text))
+fn is_dictionary(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+    path.extension().is_some_and(|extension| extension == "dict") || name.starts_with("dictionary")
 }
 
 fn load_vendors(
@@ -234,7 +242,7 @@ fn read_policies(folder: &Path, files: &dyn Files, problems: &mut Problems) -> O
 /// The TOML files of a folder in the order of their names.
 fn read_files(folder: &Path, files: &dyn Files, problems: &mut Problems) -> Vec<Source> {
     let paths = list(folder, files, problems);
-    let is_toml = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "toml");
+    let is_toml = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "toml") && !is_hidden(path);
     paths.iter().filter(is_toml).filter_map(|path| read(path, files, problems)).collect()
 }
 

@@ -25,6 +25,7 @@ use crate::{
         compile::plan::Client as PolicyClient,
         compiled::Policy,
         load::{Context, load as compile},
+        reply_plan::VENDOR_ATTRIBUTE,
         servers::Servers,
         trial,
         vendor::Vendors,
@@ -74,27 +75,48 @@ pub fn load_with(
             return None;
         }
     };
-    let mut configuration = file::load(&path, files, problems)?;
+    // With errors it can't be used, but what it names is read all the same: an operator wants to hear of all of it at once.
+    let mut found = Problems::new();
+    let loaded = load_all(&path, policies, files, &mut found);
+    let usable = !found.has_errors();
+    problems.append(found);
+    loaded.filter(|_| usable)
+}
+
+fn load_all(path: &Path, policies: Option<&Path>, system: &Arc<dyn Files>, problems: &mut Problems) -> Option<Loaded> {
+    let mut configuration = file::read(path, system, problems)?;
     if let Some(policies) = policies {
         configuration.server.policies = policies.to_owned();
     }
-    let files = Recorder::new(&**files, &configuration.hash);
+    let files = Recorder::new(&**system, &configuration.hash);
+    let before = problems.error_count();
     let dictionary = load_dictionary(&configuration, &files, problems);
-    let vendors = load_vendors(&configuration, &dictionary, &files, problems);
-    let names: Vec<&str> = vendors.iter().map(|vendor| &*vendor.name).collect();
-    configuration.check_vendors(names.iter().copied(), problems);
-    tell_learnt(&configuration, problems);
-    configuration.check_attributes(|name| dictionary.resolve(name).is_some(), problems);
-    let eap_tls =
-        configuration.eap_tls.as_ref().and_then(|eap_tls| eap_tls::load(eap_tls, clock::now().wall, &files, problems));
-    let sources = read_policies(&configuration.server.policies, &files, problems)?;
-    let policy = load_policy(&configuration, &dictionary, &vendors, &sources, &files, problems)?;
+    let is_folder_missing =
+        configuration.server.dictionaries.as_ref().is_some_and(|folder| files.list(folder).is_err());
+    let is_dictionary_broken = is_folder_missing || problems.error_count() > before;
+    let mut found = Problems::new();
+    let vendors = load_vendors(&configuration, &dictionary, &files, &mut found);
+    let names: Vec<&str> = vendors.iter().map(|vendor| &*vendor.name).chain(vendors.broken()).collect();
+    configuration.check_vendors(names.iter().copied(), &mut found);
+    tell_learnt(&configuration, &mut found);
+    configuration.check_attributes(|name| dictionary.resolve(name).is_some(), &mut found);
+    let eap_tls = configuration.eap_tls.as_ref();
+    let eap_tls = eap_tls.and_then(|eap_tls| eap_tls::load(eap_tls, clock::now().wall, &files, &mut found));
+    let folder = &configuration.server.policies;
+    // The configured one was told with its key if it is not there.
+    let is_told = policies.is_none() && files.list(folder).is_err();
+    let sources = if is_told { None } else { read_policies(folder, &files, &mut found) };
+    let policy =
+        sources.and_then(|sources| load_policy(&configuration, &dictionary, &vendors, &sources, &files, &mut found));
+    // What a broken dictionary defines is missed everywhere: those messages would only be noise.
+    // An attribute that a vendor's table misspells was told where the table was read.
+    let told_already: &[&str] =
+        if is_dictionary_broken { &["unknown-attribute", VENDOR_ATTRIBUTE] } else { &[VENDOR_ATTRIBUTE] };
+    problems.append(found.without(told_already));
+    let policy = policy?;
     configuration.hash = files.hash();
     let cases = trial::run_all(&policy, &dictionary, &configuration.server.zone);
     inspect_policy(&configuration, &policy, &cases, problems);
-    if problems.has_errors() {
-        return None;
-    }
     Some(Loaded { configuration, dictionary: Arc::new(dictionary), policy, cases, eap_tls })
 }
 
@@ -119,7 +141,9 @@ fn tell_learnt(configuration: &Configuration, problems: &mut Problems) {
 
 /// The shipped dictionaries, extended by the operator's folder.
 fn load_dictionary(configuration: &Configuration, files: &dyn Files, problems: &mut Problems) -> Dictionary {
-    let Some(folder) = &configuration.server.dictionaries else { return Dictionary::builtin().clone() };
+    // A folder that is named and not there was told with its key.
+    let folder = configuration.server.dictionaries.as_ref().filter(|folder| files.list(folder).is_ok());
+    let Some(folder) = folder else { return Dictionary::builtin().clone() };
     let mut builder = Builder::with_builtin();
     let (named, others): (Vec<PathBuf>, Vec<PathBuf>) =
         list(folder, files, problems).into_iter().filter(|path| !is_hidden(path)).partition(|path| is_dictionary(path));
@@ -280,5 +304,137 @@ fn read(path: &Path, files: &dyn Files, problems: &mut Problems) -> Option<Sourc
             problems.error("file-unreadable", Some(Place::whole(name)), format!("the file {}", reason(&error)));
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::files::MemoryFiles;
+
+    const POLICY: &str = "version = 1\n[policy-set]\nname = \"s\"\ndefault = \"deny\"\n";
+    const CLIENT: &str = "[[client]]\nname = \"c\"\naddress = [\"10.0.0.0/8\"]\nsecret = { file = \"secret\" }\n";
+
+    fn machine(radmit: &str) -> MemoryFiles {
+        MemoryFiles::default()
+            .with("radmit.toml", format!("version = 1\n[server]\ndictionaries = \"dictionaries\"\n{radmit}{CLIENT}"))
+            .with("secret", "a secret of a fair length")
+            .with("policies/a.toml", POLICY)
+            .with("dictionaries/acme.dict", "VENDOR Acme 64000\n")
+    }
+
+    /// What is said of a machine's configuration, and whether it can be used.
+    fn said(files: MemoryFiles) -> (bool, String) {
+        let mut problems = Problems::new();
+        let files: Arc<dyn Files> = Arc::new(files);
+        let loaded = load(Some(Path::new("radmit.toml")), &files, &mut problems);
+        let shown: Vec<String> = problems.sorted().iter().map(ToString::to_string).collect();
+        assert_eq!(loaded.is_none(), problems.has_errors(), "{shown:?}");
+        (loaded.is_some(), shown.join("\n"))
+    }
+
+    const INVENTORY: &str = "[[mdm]]\nname = \"lab\"\nkind = \"inventory\"\nfile = \"devices.toml\"\n";
+
+    #[test]
+    fn all_that_is_wrong_is_told_at_once_whichever_file_it_stands_in() {
+        let files = machine("[metrics]\nlisten = \"nowhere\"\n")
+            .with(
+                "policies/a.toml",
+                format!("{POLICY}[[rule]]\nname = \"r\"\nwhen = {{ mdm.complaint = true }}\nresult = \"staff\"\n"),
+            )
+            .with("policies/b.toml", "version = 1\n[profile.staff\n")
+            .with(
+                "policies/c.toml",
+                "version = 1\n[[case]]\nname = \"x\"\nrequest = { User-Nam = \"x\" }\nexpect = { rule = \"q\" }\n",
+            );
+        insta::assert_snapshot!(said(files).1, @r#"
+        policies/a.toml:7:14: unknown fact "mdm.complaint"; did you mean "mdm.compliant"?
+        policies/b.toml:2:15: not valid TOML: unclosed table, expected `]`
+        policies/c.toml:4:13: unknown attribute "User-Nam"; did you mean "User-Name"?
+        radmit.toml:5:10: "nowhere" is no address to listen at; write an address and a port, such as "127.0.0.1:9812" or "[::1]:9812"
+        "#);
+    }
+
+    #[test]
+    fn names_that_a_broken_file_may_define_are_not_missed() {
+        let files = machine("")
+            .with("conf.d/mdm.toml", "version = 1\n[[mdm]\n")
+            .with("dictionaries/acme.dict", "ATTRIBUTE Acme-Thing 1 strange\n")
+            .with("policies/vendor/acme.toml", "version = 1\nname = acme\n")
+            .with("policies/a.toml", format!("{POLICY}mdm = [\"corp\"]\n[[rule]]\nname = \"r\"\nwhen = {{ radius.Acme-Thing = \"x\" }}\nresult = \"permit\"\n"));
+        let files = files.with(
+            "radmit.toml",
+            format!("version = 1\n[server]\ndictionaries = \"dictionaries\"\n{CLIENT}vendor = \"acme\"\n"),
+        );
+        insta::assert_snapshot!(said(files).1, @r#"
+        conf.d/mdm.toml:2:7: not valid TOML: unclosed array table, expected `]`
+        dictionaries/acme.dict:1:24: "strange" is no type; did you mean "string"?
+        policies/vendor/acme.toml:2:8: not valid TOML: string values must be quoted, expected literal string
+        "#);
+    }
+
+    #[test]
+    fn an_unknown_vendor_is_told_once_with_its_place() {
+        let files = machine("").with("radmit.toml", format!("version = 1\n{CLIENT}vendor = \"cicso\"\n"));
+        insta::assert_snapshot!(said(files).1, @r#"radmit.toml:6:10: unknown vendor "cicso"; did you mean "cisco"?"#);
+    }
+
+    #[test]
+    fn a_device_file_that_cannot_be_used_is_an_error_before_anything_starts() {
+        let files = machine(INVENTORY).with("devices.toml", "version = 1\n[[device]]\nname = \"x\"\n");
+        insta::assert_snapshot!(said(files).1, @r#"
+        devices.toml:2:1: [device] has no "intune-id"; write the id that Intune shows as "Intune Device ID"
+        devices.toml:2:1: [device] has no "compliance"; write one of: unknown, compliant, noncompliant, in-grace-period, conflict, error, config-manager
+        "#);
+        let files = machine(INVENTORY).with("devices.toml", [0xFF, 0xFE]);
+        insta::assert_snapshot!(said(files).1, @"radmit.toml:7:8: devices.toml is not UTF-8 text; is it the right file?");
+        assert!(said(machine(INVENTORY).with("devices.toml", "version = 1\n")).0);
+    }
+
+    #[test]
+    fn a_certificate_and_roots_that_are_none_are_told_where_they_are_named() {
+        let garbage = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        let intune = format!(
+            "[[mdm]]\nname = \"corp\"\ntenant-id = \"11112222-3333-4444-5555-666677778888\"\nclient-id = \"aaaa1111-bb22-cc33-dd44-eeee5555ffff\"\n\
+             trust-anchors = [\"{garbage}\"]\ncredential = {{ certificate = \"{garbage}\", private-key = \"{garbage}\" }}\n"
+        );
+        let (usable, said) = said(machine(&intune).with(garbage, "[package]"));
+        assert!(!usable);
+        insta::assert_snapshot!(said.replace(env!("CARGO_MANIFEST_DIR"), ""), @"
+        radmit.toml:8:17: /Cargo.toml: holds no certificate
+        radmit.toml:9:14: /Cargo.toml holds no certificate; name a PEM file
+        ");
+    }
+
+    #[test]
+    fn a_disabled_server_that_a_set_names_is_a_warning() {
+        let files = machine(&format!("{INVENTORY}enabled = false\n")).with("devices.toml", "version = 1\n");
+        let files = files.with("policies/a.toml", format!("{POLICY}mdm = [\"lab\"]\n"));
+        let (usable, said) = said(files);
+        assert!(usable);
+        insta::assert_snapshot!(said, @r#"policies/a.toml:5:8: warning: the [[mdm]] server "lab" is disabled, so nobody is asked; enable it, or take it out here"#);
+    }
+
+    #[test]
+    fn what_two_readers_see_is_told_once() {
+        let vendor = "version = 1\nname = \"acme\"\ntitle = \"x\"\nsources = [\"a lab\"]\n[role]\nsend = [\"Acme-Rol = {role}\"]\n";
+        let policy =
+            format!("{POLICY}[[rule]]\nname = \"r\"\nresult = \"p\"\n[profile.p]\naccess = \"accept\"\nrole = \"x\"\n");
+        let files = machine("").with("policies/vendor/acme.toml", vendor).with("policies/a.toml", policy);
+        insta::assert_snapshot!(said(files.with("radmit.toml", format!("version = 1\n{CLIENT}vendor = \"acme\"\n"))).1, @r#"policies/vendor/acme.toml:6:9: unknown attribute "Acme-Rol"; look it up in dictionaries/, or add it there"#);
+        let files = MemoryFiles::default().with("secret", "a secret of a fair length");
+        insta::assert_snapshot!(said(files.with("radmit.toml", format!("version = 1\n{CLIENT}"))).1, @"radmit.toml: the folder policies does not exist; create it, or correct the path");
+    }
+
+    #[test]
+    fn hidden_files_are_not_read_and_strange_ones_in_dictionaries_are_told() {
+        let files = machine("")
+            .with("policies/.#a.toml", "garbage")
+            .with("policies/vendor/.#x.toml", "garbage")
+            .with("dictionaries/.hidden", "garbage")
+            .with("dictionaries/dictionary.more", "$INCLUDE part\n")
+            .with("dictionaries/part", "")
+            .with("dictionaries/acme.txt", "");
+        insta::assert_snapshot!(said(files).1, @"dictionaries/acme.txt: warning: the file is not read as a dictionary; call it NAME.dict or dictionary.NAME, or move it away");
     }
 }

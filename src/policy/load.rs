@@ -200,6 +200,9 @@ fn vendors_in_use(context: &Context<'_>, cases: &[Case], problems: &mut Problems
     for name in names {
         match context.vendors.find(name) {
             Some(vendor) => vendors.push(Arc::clone(vendor)),
+            // That of a client is the configuration's to tell, and a table with mistakes was told.
+            None if context.clients.iter().any(|client| client.vendor == name) => {}
+            None if context.vendors.is_broken(name) => {}
             None => {
                 let place = cases.iter().find(|case| case.given.vendor() == name).map(|case| case.place.clone());
                 let message = format!("there is no vendor \"{name}\"{}", context.vendors.advice(name));

@@ -145,6 +145,17 @@ pub struct MdmServer {
     pub identifiers: Vec<DeviceIdSource>,
     /// The attributes in which `attribute` looks.
     pub device_id_attributes: Vec<Named>,
+    /// Where the keys stand that name files.
+    pub file_places: Vec<(&'static str, Place)>,
+}
+
+impl MdmServer {
+    /// Where `key` stands, as far as that is kept; else the whole block.
+    #[must_use]
+    pub fn place_of(&self, key: &str) -> Place {
+        let found = self.file_places.iter().find(|(known, _)| *known == key);
+        found.map_or_else(|| self.place.clone(), |(_, place)| place.clone())
+    }
 }
 
 /// A file and where its path stands.

@@ -25,6 +25,8 @@ use super::{
 const DEVICE_ID_ATTRIBUTES: [&str; 1] = ["Cisco-AVPair"];
 /// The folder for roots of proxies that look into TLS, and of labs.
 const TRUST_ANCHORS: &str = "certs/trust";
+/// The keys whose files are read once everything stands.
+const FILE_KEYS: [&str; 4] = ["credential", "trust-anchors", "proxy", "file"];
 /// A year: longer ages are slips of the pen.
 const AGE_MAX: Duration = Duration::from_secs(366 * 86_400);
 
@@ -65,7 +67,9 @@ pub(super) fn read(
         report(table, &problem, problems);
     }
     let identifiers = identifiers.unwrap_or_default();
-    Some(MdmServer { place: table.place(), settings, identifiers, device_id_attributes })
+    let place_of = |key| table.ask(key).map_or_else(|| table.place(), |value| value.place());
+    let file_places = FILE_KEYS.map(|key| (key, place_of(key))).into();
+    Some(MdmServer { place: table.place(), settings, identifiers, device_id_attributes, file_places })
 }
 
 fn report(table: &Table<'_>, problem: &SettingsProblem, problems: &mut Problems) {

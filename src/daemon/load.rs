@@ -15,6 +15,7 @@ use crate::{
         file::{self, is_hidden},
         files::{Files, reason},
     },
+    device,
     dictionary::{Builder, Dictionary},
     document::Source,
     engine::client::MessageAuthenticatorMode,
@@ -30,7 +31,7 @@ use crate::{
         trial,
         vendor::Vendors,
     },
-    problem::{Place, Problem, Problems},
+    problem::{Place, Problem, Problems, Severity},
     store::keeper::can_be_required,
 };
 
@@ -100,6 +101,7 @@ fn load_all(path: &Path, policies: Option<&Path>, system: &Arc<dyn Files>, probl
     configuration.check_vendors(names.iter().copied(), &mut found);
     tell_learnt(&configuration, &mut found);
     configuration.check_attributes(|name| dictionary.resolve(name).is_some(), &mut found);
+    check_mdm_files(&configuration, &**system, &mut found);
     let eap_tls = configuration.eap_tls.as_ref();
     let eap_tls = eap_tls.and_then(|eap_tls| eap_tls::load(eap_tls, clock::now().wall, &files, &mut found));
     let folder = &configuration.server.policies;
@@ -118,6 +120,33 @@ fn load_all(path: &Path, policies: Option<&Path>, system: &Arc<dyn Files>, probl
     let cases = trial::run_all(&policy, &dictionary, &configuration.server.zone);
     inspect_policy(&configuration, &policy, &cases, problems);
     Some(Loaded { configuration, dictionary: Arc::new(dictionary), policy, cases, eap_tls })
+}
+
+/// The files that `[[mdm]]` blocks name. They are read again while the server runs, so they don't belong to the hash.
+fn check_mdm_files(configuration: &Configuration, files: &dyn Files, problems: &mut Problems) {
+    for server in configuration.mdm.iter().filter(|server| server.settings.enabled) {
+        if let Kind::Inventory(inventory) = &server.settings.kind {
+            let name = inventory.file.to_string_lossy().into_owned();
+            match files.read(&inventory.file).map(String::from_utf8) {
+                Ok(Ok(text)) => {
+                    let _ = device::file::read(&Source::new(name, text), problems);
+                }
+                Ok(Err(_)) => {
+                    let message = format!("{name} is not UTF-8 text; is it the right file?");
+                    problems.error("not-utf8", Some(server.place_of("file")), message);
+                }
+                // That was told with the key.
+                Err(_) => {}
+            }
+        }
+        for problem in server.settings.file_problems(clock::now().wall) {
+            let (place, message) = (server.place_of(problem.key), problem.message);
+            match problem.severity {
+                Severity::Error => problems.error("bad-mdm-file", Some(place), message),
+                _ => problems.warning("bad-mdm-file", Some(place), message),
+            }
+        }
+    }
 }
 
 /// Clients that learn, and have shown for long enough that they sign.

@@ -27,5 +27,6 @@ mod sync;
 mod tend;
 mod token;
 mod transport;
+mod usable;
 mod wire_tap;
 pub mod worker;

@@ -228,6 +228,7 @@ fn report_unused(compiler: &mut SetCompiler<'_, '_, '_>) {
         let message = format!("nothing uses the condition \"{name}\"; remove it, or write condition = \"{name}\"");
         facts.problems.warning("unused-condition", Some(place), message);
     }
+    compiler.lists.read_rest(compiler.problems);
     for (name, place) in compiler.lists.unused() {
         let message = format!("nothing uses the list \"{name}\"; remove it, or write in-list = \"{name}\"");
         compiler.problems.warning("unused-list", Some(place.clone()), message);

@@ -58,6 +58,17 @@ impl<'t, 'c> Lists<'t, 'c> {
         names.filter(|(name, _)| !self.compiled.contains_key(*name)).collect()
     }
 
+    /// Opens the files of lists that nobody asked for, so that their absence is told before somebody does.
+    pub fn read_rest(&mut self, problems: &mut Problems) {
+        for (name, _, draft) in self.drafts.iter() {
+            if let Some(ListDraft::File(path)) = draft
+                && !self.files.contains_key(name)
+            {
+                self.files.insert(name.into(), open(self.read, path, problems));
+            }
+        }
+    }
+
     /// The entries of the list that `name` names, for comparison with the subject.
     pub fn members(&mut self, name: &Value<'_>, subject: &Subject, problems: &mut Problems) -> Option<Arc<Members>> {
         let text = name.text(problems)?;
@@ -83,14 +94,7 @@ impl<'t, 'c> Lists<'t, 'c> {
                 }
             }
             ListDraft::File(path) => {
-                let text = path.plain_text().unwrap_or_default();
-                let file = self.files.entry(name.into()).or_insert_with(|| match (self.read)(path.source(), text) {
-                    Ok(file) => Some(file),
-                    Err(why) => {
-                        path.error(problems, "list-file", format!("the list \"{text}\" can't be read: {why}"));
-                        None
-                    }
-                });
+                let file = self.files.entry(name.into()).or_insert_with(|| open(self.read, path, problems));
                 reader.file(file.as_ref()?, problems);
             }
         }
@@ -114,6 +118,22 @@ impl<'t, 'c> Lists<'t, 'c> {
         }
         reader.complete.then_some(reader.members)
     }
+}
+
+fn open(read: ReadList<'_>, path: &Value<'_>, problems: &mut Problems) -> Option<Source> {
+    let text = path.plain_text().unwrap_or_default();
+    match read(path.source(), text) {
+        Ok(file) => Some(file),
+        Err(why) => {
+            path.error(problems, "list-file", format!("the list \"{text}\" can't be read: {why}"));
+            None
+        }
+    }
+}
+
+/// Whether a text spells the first octets of a MAC address: with separators, because without them it may be any number.
+fn is_mac_prefix(text: &str) -> bool {
+    text.contains([':', '-']) && MacPrefix::parse(text.as_bytes()).is_some()
 }
 
 /// Reads entries.

@@ -3,7 +3,7 @@
 //! Owns the order of things: sets by rank, in a set its own exceptions, everybody's exceptions, its rules, its default.
 //! It is immutable and shared by all shards; a reload makes a new one.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{
     acl::Download,
@@ -62,7 +62,10 @@ impl Policy {
         let rule_indexes =
             sets.iter().map(|set| Index::new(arena, rules_of(set).iter().map(|rule| rule.when).collect())).collect();
         let attributes = arena.subjects().iter().filter_map(Subject::attribute);
-        let logged = attributes.filter(|attribute| !attribute.is_secret()).cloned().collect();
+        let mut logged: Vec<Attribute> = attributes.filter(|attribute| !attribute.is_secret()).cloned().collect();
+        // One that is asked with several tags is logged once.
+        let mut paths = HashSet::new();
+        logged.retain(|attribute| paths.insert(attribute.path()));
         let kept = record::kept(arena);
         let told = Told::new(sets, rules, &parts.results);
         let PolicyParts { arena, sets, rules, results, plans, cases } = parts;

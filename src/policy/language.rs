@@ -202,6 +202,22 @@ fn an_absent_attribute_differs_from_every_value_and_an_absent_answer_from_none()
 }
 
 #[test]
+fn an_attribute_with_a_tag_is_compared_with_that_tag_only() {
+    let holds = |condition: &str, request: &str| {
+        let policy = policy(&format!(
+            "version = 1\n[policy-set]\nname = \"s\"\ndefault = \"deny\"\n[[rule]]\nname = \"r\"\nwhen = {{ {condition} }}\nresult = \"permit\"\n"
+        ));
+        matched(&policy, request, &[]) == "r"
+    };
+    let request = "Tunnel-Private-Group-Id:1 = \"20\"\nTunnel-Private-Group-Id:2 = \"30\"";
+    assert!(holds("radius.\"Tunnel-Private-Group-Id:1\" = \"20\"", request));
+    assert!(!holds("radius.\"Tunnel-Private-Group-Id:1\" = \"30\"", request));
+    assert!(!holds("radius.\"Tunnel-Private-Group-Id:0\" = \"20\"", request));
+    assert!(holds("radius.\"Tunnel-Private-Group-Id:3\" = { present = false }", request));
+    assert!(holds("radius.Tunnel-Private-Group-Id = \"30\"", request));
+}
+
+#[test]
 fn values_of_attributes_compare_by_name_and_number_in_their_types() {
     let request = "NAS-Port-Type = Ethernet\nFramed-IP-Address = 10.1.2.3\nFramed-MTU = 1500\nClass = 0x0a0b\nNAS-IPv6-Address = 2001:db8::7";
     for when in [

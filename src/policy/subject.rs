@@ -8,7 +8,10 @@ use super::{
     reading::{self, LocalTime, Reading},
     truth::Truth,
 };
-use crate::dictionary::{Attribute, DataType, Value, values};
+use crate::{
+    dictionary::{Attribute, DataType, Value, values},
+    radius::tag::Tag,
+};
 
 /// Something that a policy can ask about.
 #[derive(Clone, Debug)]
@@ -19,6 +22,8 @@ pub struct Subject {
     pub kind: Kind,
     /// Where its values come from.
     pub origin: Origin,
+    /// Of an attribute: only values with this tag count.
+    pub tag: Option<Tag>,
 }
 
 /// Where the values of a [`Subject`] come from.
@@ -34,7 +39,7 @@ impl Subject {
     /// The subject of a row of the catalogue.
     #[must_use]
     pub fn of_row(row: &Row) -> Self {
-        Self { name: row.name.into(), kind: row.kind, origin: Origin::Fact(row.fact) }
+        Self { name: row.name.into(), kind: row.kind, origin: Origin::Fact(row.fact), tag: None }
     }
 
     /// The subject of an attribute.
@@ -45,7 +50,15 @@ impl Subject {
             name: format!("radius.{}", attribute.name()).into(),
             kind,
             origin: Origin::Attribute(Box::new(attribute)),
+            tag: None,
         }
+    }
+
+    /// The subject of an attribute's values with this tag.
+    #[must_use]
+    pub fn of_tagged_attribute(attribute: Attribute, tag: Tag) -> Self {
+        let all = Self::of_attribute(attribute);
+        Self { name: format!("{}:{}", all.name, tag.octet()).into(), tag: Some(tag), ..all }
     }
 
     /// The attribute, if it is one.
@@ -87,14 +100,22 @@ impl Subject {
     ) -> bool {
         match &self.origin {
             Origin::Fact(fact) => reading::each_value(*fact, facts, local_time, visit),
-            Origin::Attribute(attribute) => each_attribute(attribute, facts, visit),
+            Origin::Attribute(attribute) => each_attribute(attribute, self.tag, facts, visit),
         }
     }
 }
 
-fn each_attribute(attribute: &Attribute, facts: &Facts<'_>, visit: &mut dyn FnMut(Reading<'_>) -> bool) -> bool {
+fn each_attribute(
+    attribute: &Attribute,
+    tag: Option<Tag>,
+    facts: &Facts<'_>,
+    visit: &mut dyn FnMut(Reading<'_>) -> bool,
+) -> bool {
     let mut found = false;
     for content in values(facts.packet.attributes(), &attribute.path()) {
+        if tag.is_some_and(|tag| attribute.decode(content).tag != tag) {
+            continue;
+        }
         let Some(reading) = reading_of(attribute, content) else { continue };
         found = true;
         if visit(reading) {

@@ -20,9 +20,10 @@ use super::{
     list::Lists,
 };
 use crate::{
-    dictionary::Dictionary,
+    dictionary::{Attribute, Dictionary},
     document::{self, Value},
     problem::Problems,
+    radius::tag::Tag,
 };
 
 /// What the compilation of facts needs.
@@ -104,6 +105,11 @@ impl FactCompiler<'_, '_, '_> {
             draft.value.error_at_key(self.problems, "internal-attribute", message);
             return None;
         }
+        if let Some((name, tag)) = name.rsplit_once(':')
+            && let Some(attribute) = self.dictionary.resolve(name)
+        {
+            return self.tagged(attribute, tag, &draft.value);
+        }
         let nearest = if self.problems.may_suggest() { self.dictionary.nearest(name) } else { None };
         let advice = match nearest {
             Some(nearest) if nearest.contains(['.', ':']) => format!("; did you mean \"{nearest}\" (with quotes)?"),
@@ -111,6 +117,19 @@ impl FactCompiler<'_, '_, '_> {
             None => "; add it to dictionaries/, or write its number: \"Attr-26.9.1\"".to_owned(),
         };
         draft.value.error_at_key(self.problems, "unknown-attribute", format!("unknown attribute \"{name}\"{advice}"));
+        None
+    }
+
+    /// `radius."Tunnel-Private-Group-Id:1"`: the values with that tag.
+    fn tagged(&mut self, attribute: Attribute, tag: &str, value: &Value<'_>) -> Option<Subject> {
+        let message = match tag.parse().ok().and_then(Tag::new) {
+            Some(tag) if attribute.flags().tagged && attribute.is_on_the_wire() => {
+                return Some(Subject::of_tagged_attribute(attribute, tag));
+            }
+            Some(_) => format!("{} has no tag; write its name without the colon", attribute.name()),
+            None => format!("\"{tag}\" is no tag; write a number from 1 to 31 behind the colon, or 0 for none"),
+        };
+        value.error_at_key(self.problems, "bad-tag", message);
         None
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the wording: a message says where, what, and what to do, and an admin should thank us for it.
 
-use super::testing::load_text;
+use super::testing::{load_files, load_text};
 
 /// Problems of a whole file.
 fn file(text: &str) -> String {
@@ -49,7 +49,7 @@ fn sets() {
     "#);
     insta::assert_snapshot!(file("version = 1\n[policy-set]\nname = \"s\"\nmdm = [\"corp-intunes\", \"jamf\"]\n"), @r#"
     x.toml:4:8: there is no [[mdm]] server "corp-intunes"; did you mean "corp-intune"? [unknown-mdm]
-    x.toml:4:24: there is no [[mdm]] server "jamf"; configured are: corp-intune, old [unknown-mdm]
+    x.toml:4:24: there is no [[mdm]] server "jamf"; configured are: corp-intune, old, retired [unknown-mdm]
     "#);
     insta::assert_snapshot!(file("version = 1\n[policy-set]\nname = \"s\"\nrank = -1\ndefault = \"reject\"\n"), @r#"
     x.toml:4:8: "policy-set.rank" must be between 0 and 4294967295 [out-of-range]
@@ -214,7 +214,7 @@ fn cases() {
     };
     insta::assert_snapshot!(case(""), @r#"x.toml:9:1: [case] has no "expect"; say what should come out: expect = { access = "accept", vlan = 20 } [key-missing]"#);
     insta::assert_snapshot!(case("expect = { }"), @r#"x.toml:11:10: expect is empty, so the case can't fail; write for example expect = { access = "accept" } [empty-expect]"#);
-    insta::assert_snapshot!(case("expect = { rule = \"Complaint\" }"), @r#"x.toml:11:19: there is no rule "Complaint"; did you mean "Compliant"? [unknown-expectation]"#);
+    insta::assert_snapshot!(case("expect = { rule = \"Complaint\" }"), @r#"x.toml:11:19: warning: there is no rule "Complaint", so the case fails; did you mean "Compliant"? [unknown-expectation]"#);
     insta::assert_snapshot!(case("expect = { access = \"allow\", vlam = 20 }"), @r#"
     x.toml:11:21: there is no access "allow"; write "accept", "reject" or "ignore" [unknown-access]
     x.toml:11:30: unknown key "case.expect.vlam"; did you mean "vlan"? [unknown-key]
@@ -245,4 +245,100 @@ fn replies() {
         with_set("[[rule]]\nname = \"r\"\nwhen = { client.group = \"wired\" }\nresult = \"p\"\n[profile.p]\naccess = \"accept\"\nredirect = { url = \"https://portal.example/\", acl = \"R\" }\n"),
         @""
     );
+}
+
+#[test]
+fn one_mistake_in_a_condition_does_not_hide_the_others() {
+    insta::assert_snapshot!(when("{ intune = 1, mdm.complaint = true, not = { radius.NAS-Port-Typ = 1 }, any = [ { quux = 1 }, { mdm.os-version = { at-leest = 1 } } ] }"), @r#"
+    x.toml:7:10: a condition has no "intune"; there are: radius, client, session, identity, certificate, mdm, time, any, all, not, condition [unknown-fact]
+    x.toml:7:26: unknown fact "mdm.complaint"; did you mean "mdm.compliant"? [unknown-fact]
+    x.toml:7:59: unknown attribute "NAS-Port-Typ"; did you mean "NAS-Port-Type"? [unknown-attribute]
+    x.toml:7:89: a condition has no "quux"; there are: radius, client, session, identity, certificate, mdm, time, any, all, not, condition [unknown-fact]
+    x.toml:7:122: unknown operator "at-leest"; did you mean "at-least"? [unknown-operator]
+    "#);
+    insta::assert_snapshot!(with_set("[[rule]]\nwhen = { mdm.complaint = true }\nresult = \"staff\"\n[condition.c]\nwhen = { x = 1, mdm.quux = 1 }\n"), @r#"
+    x.toml:5:1: [rule] has no "name"; the log and the metrics call the rule by it [key-missing]
+    x.toml:6:14: unknown fact "mdm.complaint"; did you mean "mdm.compliant"? [unknown-fact]
+    x.toml:7:10: there is no profile "staff"; there are: permit, deny; or define [profile.staff] [unknown-profile]
+    x.toml:8:12: warning: nothing uses the condition "c"; remove it, or write condition = "c" [unused-condition]
+    x.toml:9:10: a condition has no "x"; there are: radius, client, session, identity, certificate, mdm, time, any, all, not, condition [unknown-fact]
+    x.toml:9:21: unknown fact "mdm.quux"; of this family there are: server, lookup, reachable, registered, managed, compliant, compliance, source, age, last-compliant, owner, os, os-version, encrypted, jailbroken, manufacturer, model, serial, device-name, user, management-agent, days-since-check-in, threat, enrolment-url [unknown-fact]
+    "#);
+}
+
+#[test]
+fn a_case_that_expects_what_cannot_come_is_a_warning() {
+    let text = "[[rule]]\nname = \"off\"\nstate = \"disabled\"\nresult = \"permit\"\n[[rule]]\nname = \"on\"\nresult = \"permit\"\n";
+    let case = |expect: &str| with_set(&format!("{text}[[case]]\nname = \"c\"\nexpect = {{ {expect} }}\n"));
+    insta::assert_snapshot!(case("rule = \"off\""), @r#"x.toml:14:19: warning: the rule "off" is disabled, so the case fails; enable it, or change the case [unknown-expectation]"#);
+    insta::assert_snapshot!(case("set = \"t\", monitored = \"onn\", profiles = \"stuff\", reason = \"rul\""), @r#"
+    x.toml:14:18: warning: there is no policy set "t", so the case fails; correct the name [unknown-expectation]
+    x.toml:14:35: warning: there is no rule "onn", so the case fails; did you mean "on"? [unknown-expectation]
+    x.toml:14:53: warning: there is no profile "stuff", so the case fails; correct the name [unknown-expectation]
+    x.toml:14:71: there is no reason "rul"; did you mean "rule"? [unknown-reason]
+    "#);
+}
+
+#[test]
+fn lists_of_macs_beside_text() {
+    let list = |value: &str| {
+        with_set(&format!(
+            "[[rule]]\nname = \"r\"\nwhen = {{ radius.Calling-Station-Id = {{ in-list = \"l\" }} }}\nresult = \"deny\"\n[list.l]\nvalues = [{value}]\n"
+        ))
+    };
+    insta::assert_snapshot!(list("\"A4-C3-F0-66-66-66\", \"02:00:5E:00:00\""), @r#"x.toml:9:7: warning: the list "l" holds MAC addresses, but radius.Calling-Station-Id is compared with it as text, in one spelling only; ask identity.mac [list-of-macs]"#);
+    insta::assert_snapshot!(list("\"printer-1\", \"02:00:5E:00:00\""), @"");
+    insta::assert_snapshot!(with_set("[list.l]\nfile = \"gone.txt\"\n"), @r#"
+    x.toml:5:7: warning: nothing uses the list "l"; remove it, or write in-list = "l" [unused-list]
+    x.toml:6:8: the list "gone.txt" can't be read: no such file [list-file]
+    "#);
+}
+
+#[test]
+fn empty_lists_in_sets() {
+    insta::assert_snapshot!(file("version = 1\n[policy-set]\nname = \"s\"\nmethods = []\ndefault = []\n"), @r#"
+    x.toml:4:11: warning: the list is empty: no method is allowed, so everything is rejected; name some, or leave it out to allow all [empty-list]
+    x.toml:5:11: warning: the list is empty: it names no profile and counts for nothing; write default = "deny", or leave it out [empty-list]
+    "#);
+    insta::assert_snapshot!(with_set("[[rule]]\nname = \"r\"\nresult = 3\n"), @r#"x.toml:7:10: "rule.result" is a whole number; write a text in quotes [wrong-type]"#);
+    insta::assert_snapshot!(file("version = 1\n[policy-set]\nname = \"s\"\nmdm = [\"retired\", \"old\"]\n"), @r#"x.toml:4:8: warning: the [[mdm]] server "retired" is disabled, so the others are asked; enable it, or take it out here [disabled-mdm]"#);
+    insta::assert_snapshot!(file("version = 1\n[policy-set]\nname = \"s\"\nmdm = [\"retired\"]\n"), @r#"x.toml:4:8: warning: the [[mdm]] server "retired" is disabled, so nobody is asked; enable it, or take it out here [disabled-mdm]"#);
+}
+
+#[test]
+fn two_acls_of_one_name() {
+    insta::assert_snapshot!(with_set("[acl.a]\nipv4 = [\"permit ip any any\"]\n"), @"");
+    let other = "version = 1\n[acl.a]\nipv4 = [\"permit ip any any\"]\n";
+    let text = format!("version = 1\n[policy-set]\nname = \"s\"\n[acl.a]\nipv4 = [\"permit ip any any\"]\n");
+    insta::assert_snapshot!(load_files(&[("x.toml", &text), ("y.toml", other)]).1.join("\n"), @r#"y.toml:2:1: an ACL "a" stands already at x.toml:4:1; rename one of them [defined-twice]"#);
+}
+
+#[test]
+fn a_file_with_a_syntax_error_does_not_hide_what_is_wrong_in_others() {
+    let text = "version = 1\n[policy-set]\nname = \"s\"\n[[rule]]\nname = \"r\"\nwhen = { condition = \"c\", mdm.complaint = true }\nresult = \"p\"\n";
+    insta::assert_snapshot!(load_files(&[("x.toml", text), ("y.toml", "version = 1\n[profile.p\n")]).1.join("\n"), @r#"
+    x.toml:6:31: unknown fact "mdm.complaint"; did you mean "mdm.compliant"? [unknown-fact]
+    y.toml:2:11: not valid TOML: unclosed table, expected `]` [syntax]
+    "#);
+}
+
+#[test]
+fn tags_in_conditions() {
+    insta::assert_snapshot!(when("{ radius.\"User-Name:1\" = \"x\", radius.\"Tunnel-Type:40\" = \"VLAN\", radius.\"Tunel-Type:1\" = \"VLAN\" }"), @r#"
+    x.toml:7:17: User-Name has no tag; write its name without the colon [bad-tag]
+    x.toml:7:45: "40" is no tag; write a number from 1 to 31 behind the colon, or 0 for none [bad-tag]
+    x.toml:7:79: unknown attribute "Tunel-Type:1"; did you mean "Tunnel-Type"? [unknown-attribute]
+    "#);
+}
+
+#[test]
+fn facts_of_a_case_that_exclude_each_other() {
+    let case = |mdm: &str| {
+        with_set(&format!("[[case]]\nname = \"c\"\nmdm = {{ {mdm} }}\nexpect = {{ access = \"reject\" }}\n"))
+    };
+    insta::assert_snapshot!(case("lookup = \"ambiguous\", compliant = true"), @r#"x.toml:5:1: mdm.compliant is absent with mdm.lookup = "ambiguous"; remove one of them [contradiction]"#);
+    insta::assert_snapshot!(case("registered = false, compliance = \"unknown\""), @"x.toml:5:1: mdm.compliance is absent of a device that is not registered; remove one of them [contradiction]");
+    insta::assert_snapshot!(case("lookup = \"not-found\", registered = true"), @r#"x.toml:5:1: mdm.registered = true can't be with mdm.lookup = "not-found" [contradiction]"#);
+    insta::assert_snapshot!(case("compliant = true, compliance = \"noncompliant\""), @r#"x.toml:5:1: mdm.compliant = true can't be with mdm.compliance = "noncompliant" [contradiction]"#);
+    insta::assert_snapshot!(case("compliant = false, compliance = \"in-grace-period\""), @"");
 }

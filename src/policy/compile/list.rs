@@ -140,7 +140,7 @@ fn is_mac_prefix(text: &str) -> bool {
 struct Reader<'s> {
     subject: &'s Subject,
     members: Members,
-    /// How many entries spell whole MAC addresses.
+    /// How many entries spell MAC addresses, whole or their first octets.
     macs: usize,
     entries: usize,
     complete: bool,
@@ -179,7 +179,7 @@ impl Reader<'_> {
     fn entry(&mut self, text: &str, place: impl FnOnce() -> Place, problems: &mut Problems) {
         let what = match self.subject.kind {
             Kind::Text => {
-                self.macs += usize::from(super::super::mac::parse(text.as_bytes()).is_some());
+                self.macs += usize::from(super::super::mac::parse(text.as_bytes()).is_some() || is_mac_prefix(text));
                 self.members.insert(Key::Octets(literal::octets(self.subject, text).into()));
                 return;
             }

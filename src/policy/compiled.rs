@@ -20,6 +20,7 @@ use super::{
     reference::FactTexts,
     reply_plan::ReplyPlan,
     rule::{Rule, Set},
+    servers::Servers,
     subject::Subject,
     told::{self, Told},
 };
@@ -41,6 +42,7 @@ pub struct Policy {
     logged: Vec<Attribute>,
     kept: Vec<Fact>,
     told: Told,
+    servers: Servers,
 }
 
 /// What a policy is made of.
@@ -51,6 +53,7 @@ pub(super) struct PolicyParts {
     pub(super) results: Vec<PolicyResult>,
     pub(super) plans: Plans,
     pub(super) cases: Vec<Case>,
+    pub(super) servers: Servers,
 }
 
 impl Policy {
@@ -68,8 +71,20 @@ impl Policy {
         logged.retain(|attribute| paths.insert(attribute.path()));
         let kept = record::kept(arena);
         let told = Told::new(sets, rules, &parts.results);
-        let PolicyParts { arena, sets, rules, results, plans, cases } = parts;
-        Self { arena, sets, rules, results, plans, cases, set_index, rule_indexes, logged, kept, told }
+        let PolicyParts { arena, sets, rules, results, plans, cases, servers } = parts;
+        Self { arena, sets, rules, results, plans, cases, set_index, rule_indexes, logged, kept, told, servers }
+    }
+
+    /// Whether a device in its grace period is compliant for the server that is asked: `named`, else the set's first.
+    #[must_use]
+    pub fn grace_is_compliant(&self, set: Option<SetIndex>, named: Option<&str>) -> bool {
+        let own = set.and_then(|set| self.set(set)?.mdm.as_ref());
+        let first = match own {
+            Some(own) => own.iter().find(|name| self.servers.enabled.contains(name)),
+            None => self.servers.enabled.first(),
+        };
+        let server = named.or(first.map(|name| &**name));
+        !self.servers.strict.iter().any(|strict| Some(&**strict) == server)
     }
 
     /// The first policy set whose `when` holds. It is asked once for a request, before any lookup: only `radius`,

@@ -30,6 +30,8 @@ pub struct GivenFacts {
     device_id: Option<[u8; 16]>,
     /// Whether what was not given is absent, rather than what a real request would bring with the rest.
     is_complete: bool,
+    /// Whether a device in its grace period is not compliant.
+    is_strict: bool,
 }
 
 impl GivenFacts {
@@ -124,6 +126,18 @@ impl GivenFacts {
         self.text(Fact::ClientVendor).unwrap_or("generic")
     }
 
+    /// The client's name, if one was given.
+    #[must_use]
+    pub fn client(&self) -> Option<&str> {
+        self.text(Fact::ClientName)
+    }
+
+    /// Says whether a device in its grace period is compliant, which is a matter of the server that is asked; without
+    /// this it is.
+    pub fn set_grace_is_compliant(&mut self, grace: bool) {
+        self.is_strict = !grace;
+    }
+
     /// Takes a fact back.
     pub fn forget(&mut self, name: &str) {
         let Some(row) = catalogue::find(name) else { return };
@@ -147,16 +161,42 @@ impl GivenFacts {
         {
             return Some(format!("mdm.reachable = {reachable} can't be with mdm.lookup = \"{}\"", lookup.name()));
         }
+        let is_given = |fact: &Fact| self.numbers.contains_key(fact);
         let known = [Fact::MdmRegistered, Fact::MdmCompliant, Fact::MdmCompliance];
+        let name = |fact: Fact| catalogue::row(fact).name;
         if self.lookup().reachable() == Some(false)
-            && let Some(fact) = known.into_iter().find(|fact| self.numbers.contains_key(fact))
+            && let Some(fact) = known.into_iter().find(is_given)
         {
-            return Some(format!(
-                "{} is absent while mdm.reachable is false; remove one of them",
-                catalogue::row(fact).name
-            ));
+            return Some(format!("{} is absent while mdm.reachable is false; remove one of them", name(fact)));
         }
-        None
+        let registered = self.truth(Fact::MdmRegistered);
+        match (lookup, registered) {
+            (Some(Lookup::Ambiguous | Lookup::NotAsked), _) => {
+                let fact = known.into_iter().find(is_given)?;
+                let lookup = self.lookup().name();
+                Some(format!("{} is absent with mdm.lookup = \"{lookup}\"; remove one of them", name(fact)))
+            }
+            (Some(lookup @ (Lookup::Found | Lookup::NotFound)), Some(registered))
+                if registered != (lookup == Lookup::Found) =>
+            {
+                Some(format!("mdm.registered = {registered} can't be with mdm.lookup = \"{}\"", lookup.name()))
+            }
+            _ => self.compliance_contradiction(known),
+        }
+    }
+
+    /// Only of a device that is registered anybody knows whether it is compliant, and the state says so, too.
+    fn compliance_contradiction(&self, known: [Fact; 3]) -> Option<String> {
+        let [_, compliant, compliance] = known;
+        if self.lookup() == Lookup::NotFound {
+            let fact = [compliant, compliance].into_iter().find(|fact| self.numbers.contains_key(fact))?;
+            let name = catalogue::row(fact).name;
+            return Some(format!("{name} is absent of a device that is not registered; remove one of them"));
+        }
+        let (truth, state) = (self.truth(compliant)?, self.word(compliance, Compliance::ALL)?);
+        // What a grace period comes to is a matter of the server.
+        let agrees = state == Compliance::InGracePeriod || truth == (state == Compliance::Compliant);
+        (!agrees).then(|| format!("mdm.compliant = {truth} can't be with mdm.compliance = \"{}\"", state.name()))
     }
 
     /// The facts, with what the request tells where nothing else was given.
@@ -235,19 +275,33 @@ impl GivenFacts {
     }
 
     fn identity(&self, mac: Option<[u8; 6]>) -> IdentityFacts {
-        let source = match (self.device_id, mac) {
-            (Some(_), _) => Some(DeviceIdSource::CertificateSan),
+        let is_asked = self.lookup() != Lookup::NotAsked;
+        // The id of a certificate is known once it was looked up.
+        let from_certificate = self.certificate_id().filter(|_| is_asked && self.device_id.is_none());
+        let device_id = self.device_id.or(from_certificate.map(|(id, _)| id));
+        let source = match (device_id, mac) {
+            (Some(_), _) => Some(from_certificate.map_or(DeviceIdSource::CertificateSan, |(_, source)| source)),
             (None, Some(_)) => Some(DeviceIdSource::Mac),
             (None, None) => None,
         };
-        let device_id_source = self.word(Fact::IdentityDeviceIdSource, DeviceIdSource::ALL).or(source);
-        let proven = device_id_source.map(|source| source != DeviceIdSource::Mac);
+        let given = self.word(Fact::IdentityDeviceIdSource, DeviceIdSource::ALL);
+        let proven = given.or(source).map(|source| source != DeviceIdSource::Mac);
         IdentityFacts {
             mac,
             proven: self.truth(Fact::IdentityProven).or(proven),
-            device_id: self.device_id,
-            device_id_source,
+            device_id,
+            // Where an id came from that was not looked up, nobody says.
+            device_id_source: given.or(source.filter(|_| is_asked)),
         }
+    }
+
+    /// The device id in the certificate, and where it stands: an alternative name first.
+    fn certificate_id(&self) -> Option<([u8; 16], DeviceIdSource)> {
+        let in_text = |text: &str| literal::guid_in(text);
+        let in_name = self.list(Fact::CertificateSanUri).iter().find_map(|uri| in_text(uri));
+        let in_subject = || self.text(Fact::CertificateSubjectCn).and_then(in_text);
+        let found = in_name.map(|id| (id, DeviceIdSource::CertificateSan));
+        found.or_else(|| in_subject().map(|id| (id, DeviceIdSource::CertificateCn)))
     }
 
     fn certificate(&self) -> Option<CertificateFacts<'_>> {
@@ -286,7 +340,11 @@ impl GivenFacts {
         let lookup = self.lookup();
         let found = lookup == Lookup::Found;
         let compliance = self.word(Fact::MdmCompliance, Compliance::ALL);
-        let is_compliant = |state| matches!(state, Compliance::Compliant | Compliance::InGracePeriod);
+        let is_compliant = |state| match state {
+            Compliance::Compliant => true,
+            Compliance::InGracePeriod => !self.is_strict,
+            _ => false,
+        };
         let compliant = self.truth(Fact::MdmCompliant).or_else(|| compliance.map(is_compliant));
         let implied = compliant.map(|truth| if truth { Compliance::Compliant } else { Compliance::NonCompliant });
         let registered = match lookup {
@@ -299,7 +357,7 @@ impl GivenFacts {
         MdmFacts {
             lookup,
             registered: self.truth(Fact::MdmRegistered).or(registered),
-            managed: self.truth(Fact::MdmManaged).or_else(|| found.then_some(true)),
+            managed: self.truth(Fact::MdmManaged).or(registered),
             compliant,
             compliance: compliance.or(implied),
             source: self.word(Fact::MdmSource, Source::ALL).or_else(|| found.then_some(Source::Fresh)),

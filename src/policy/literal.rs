@@ -179,6 +179,15 @@ pub fn parse_guid(text: &str) -> Option<[u8; 16]> {
     bare.bytes().all(|octet| octet != b'+').then_some(number.to_be_bytes())
 }
 
+/// The device id in a text of a certificate: bare, in braces, behind a prefix that ends in a colon or a slash, before `@`.
+pub fn guid_in(text: &str) -> Option<[u8; 16]> {
+    let text = text.trim();
+    let text = text.split('@').next().unwrap_or(text);
+    let bare = text.rsplit([':', '/']).next().unwrap_or(text);
+    let bare = bare.strip_prefix("GUID").or_else(|| bare.strip_prefix("guid")).unwrap_or(bare);
+    parse_guid(bare)
+}
+
 fn address(subject: &Subject, value: &Value<'_>, problems: &mut Problems) -> Option<Literal<Key>> {
     let network = network(subject, value, problems)?;
     let width = if network.value.address.is_ipv4() { 32 } else { 128 };

@@ -148,7 +148,8 @@ fn compile(mut files: Vec<File<'_>>, context: &Context<'_>, problems: &mut Probl
     let meetings = meetings(arena.arena(), &sets, &rules, context.clients, &vendors);
     let mut references = References { dictionary: context.dictionary, arena: &mut arena };
     let plans = plans(vendors, &meetings, &results, &acls, &mut references, problems);
-    Policy::new(PolicyParts { arena: arena.finish(), sets, rules, results, plans, cases })
+    let servers = context.mdm_servers.cloned().unwrap_or_default();
+    Policy::new(PolicyParts { arena: arena.finish(), sets, rules, results, plans, cases, servers })
 }
 
 fn cases(

@@ -12,10 +12,12 @@ use super::{
     decision::{Decision, RuleIndex},
     explain::{Trace, explain},
     facts::{Facts, Method},
+    given::GivenFacts,
     preview,
     reply_plan::SummaryVlan,
 };
 use crate::{
+    clock::Now,
     dictionary::{Attribute, Dictionary, Path},
     radius::packet::Packet,
 };
@@ -78,12 +80,21 @@ pub fn run_all(policy: &Policy, dictionary: &Dictionary, zone: &TimeZone) -> Rep
 #[must_use]
 pub fn run(policy: &Policy, case: &Case, dictionary: &Dictionary, zone: &TimeZone) -> Option<CaseOutcome> {
     let packet = Packet::parse(&case.request).ok()?;
-    let facts = case.given.facts(packet, case.moment.now(zone), zone);
+    let mut given = case.given.clone();
+    settle_grace(policy, &mut given, packet, case.moment.now(zone), zone);
+    let facts = given.facts(packet, case.moment.now(zone), zone);
     let (decision, trace) = explain(policy, &facts);
     let mut comparison = Comparison { differences: Vec::new(), policy, facts: &facts, dictionary };
     comparison.names(&case.expect, &decision, &trace);
     comparison.reply(&case.expect, &decision);
     Some(CaseOutcome { differences: comparison.differences, trace, decision })
+}
+
+/// Gives what `grace-is-compliant` of the server that would be asked makes of a device in its grace period.
+pub fn settle_grace(policy: &Policy, given: &mut GivenFacts, packet: Packet<'_>, now: Now, zone: &TimeZone) {
+    let facts = given.facts(packet, now, zone);
+    let grace = policy.grace_is_compliant(policy.choose_set(&facts), facts.mdm.server);
+    given.set_grace_is_compliant(grace);
 }
 
 struct Comparison<'c, 'a> {

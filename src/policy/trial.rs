@@ -136,6 +136,12 @@ impl Comparison<'_, '_> {
         let plan =
             self.policy.vendor(self.facts.client.vendor).and_then(|vendor| self.policy.reply(decision.result, vendor));
         let Some(plan) = plan else {
+            let vlan = self.policy.result(decision.result).and_then(|result| result.profile.vlan.as_ref());
+            let vlan = vlan.map_or_else(|| "none".to_owned(), |vlan| show_vlan(&SummaryVlan::from(&vlan.value)));
+            self.compare("vlan", expect.vlan.as_ref().map(show_vlan), vlan);
+            if expect.attributes.is_empty() && expect.reply.is_none() {
+                return;
+            }
             let got = format!("nothing: the vendor \"{}\" can't express the profiles", self.facts.client.vendor);
             self.compare("reply", Some("a reply".to_owned()), got);
             return;
@@ -396,6 +402,60 @@ attributes = { Reply-Message = "{identity.mac}" }
         Tunnel-Private-Group-Id: not in the reply / "20"
         "#
         );
+    }
+
+    /// What the only case of a policy with this set and rule comes to.
+    fn failed(set: &str, when: &str, case: &str) -> usize {
+        let text = format!(
+            "version = 1\n[policy-set]\nname = \"s\"\ndefault = \"deny\"\n{set}[[rule]]\nname = \"r\"\nwhen = {{ {when} }}\nresult = \"permit\"\n\
+             [[case]]\nname = \"c\"\n{case}\nexpect = {{ rule = \"r\" }}\n"
+        );
+        run_all(&testing::policy(&text), Dictionary::builtin(), &TimeZone::UTC).failed.len()
+    }
+
+    #[test]
+    fn a_device_in_its_grace_period_is_what_the_server_that_is_asked_makes_of_it() {
+        let grace = "mdm = { compliance = \"in-grace-period\" }";
+        assert_eq!(failed("", "mdm.compliant = true", grace), 0);
+        assert_eq!(failed("mdm = [\"old\"]\n", "mdm.compliant = true", grace), 1);
+        assert_eq!(failed("mdm = [\"old\"]\n", "mdm.compliant = false", grace), 0);
+        let named = "mdm = { compliance = \"in-grace-period\", server = \"old\" }";
+        assert_eq!(failed("", "mdm.compliant = false", named), 0);
+    }
+
+    #[test]
+    fn the_id_of_a_certificate_is_known_once_somebody_was_asked() {
+        const ID: &str = "5b1f0c52-7d1e-4a39-9a3b-2f6f0a9d1c01";
+        let from = |source: &str| {
+            format!("identity.device-id = \"{ID}\", identity.proven = true, identity.device-id-source = \"{source}\"")
+        };
+        let uri = format!("certificate = {{ san-uri = [\"tag:microsoft.com:sid:S-1\", \"IntuneDeviceId://{ID}\"] }}");
+        assert_eq!(failed("", &from("certificate-san"), &format!("{uri}\nmdm = {{ compliant = true }}")), 0);
+        let name = format!("certificate = {{ subject-cn = \"{ID}\" }}\nmdm = {{ registered = false }}");
+        assert_eq!(failed("", &from("certificate-cn"), &name), 0);
+        assert_eq!(failed("", "identity.device-id = { present = false }", &uri), 0);
+        assert_eq!(failed("", "identity.device-id-source = \"mac\"", "request = { User-Name = \"a4c3f0112233\" }"), 1);
+    }
+
+    #[test]
+    fn a_case_is_about_the_client_that_it_names_or_what_all_clients_have_in_common() {
+        let asks = "client.vendor = \"cisco\", client.group = \"wired\"";
+        assert_eq!(failed("", asks, "client = { name = \"campus\" }"), 0);
+        assert_eq!(failed("", asks, ""), 1);
+        assert_eq!(failed("", "client.vendor = \"generic\"", ""), 0);
+        assert_eq!(failed("", "client.vendor = \"aruba\"", "client = { name = \"campus\", vendor = \"aruba\" }"), 0);
+    }
+
+    #[test]
+    fn a_vlan_can_be_expected_of_a_reply_that_cannot_be_written() {
+        let policy = POLICY.replace("vlan = 20", "vlan = 20\nsgt = 5");
+        let text = format!(
+            "{policy}[[case]]\nname = \"c\"\nclient = {{ vendor = \"aruba\" }}\nmdm = {{ compliant = true }}\nexpect = {{ vlan = 20 }}\n"
+        );
+        let text = text
+            .replace("when = { mdm.compliant = true }", "when = { mdm.compliant = true, client.vendor = \"aruba\" }");
+        let report = run_all(&testing::policy(&text), Dictionary::builtin(), &TimeZone::UTC);
+        assert_eq!((report.passed, report.failed.len()), (1, 0), "{:?}", report.failed);
     }
 
     #[test]

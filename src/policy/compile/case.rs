@@ -129,7 +129,24 @@ impl CaseCompiler<'_> {
             self.problems.error("contradiction", Some(draft.place.clone()), message);
             return None;
         }
+        self.give_client(&mut given);
         complete.then_some(given)
+    }
+
+    /// What the configuration says of the client where the case does not: of the one that it names, else the vendor that
+    /// all of them have.
+    fn give_client(&self, given: &mut GivenFacts) {
+        let named = given.client().and_then(|name| self.clients.iter().find(|client| client.name == name));
+        if let Some(client) = named.filter(|_| !given.has("client.group")) {
+            for group in client.groups {
+                let _ = given.give("client.group", group);
+            }
+        }
+        let mut vendors = self.clients.iter().map(|client| client.vendor);
+        let shared = vendors.next().filter(|first| vendors.all(|vendor| vendor == *first));
+        if let Some(vendor) = named.map(|client| client.vendor).or(shared).filter(|_| !given.has("client.vendor")) {
+            let _ = given.give("client.vendor", vendor);
+        }
     }
 
     fn moment(&mut self, value: &Value<'_>) -> Option<Moment> {

@@ -4,12 +4,16 @@
 //! `policy::explain`'s business; how it looks is `explanation`'s.
 
 use std::{
+    collections::HashMap,
     io::Read as _,
     net::IpAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
+
+use hmac::digest::Digest as _;
+use md5::Md5;
 
 use crate::{
     clock::{self, Now},
@@ -32,20 +36,20 @@ use crate::{
         action::{Peer, Route},
         admit::Admitted,
         authenticate::{Authenticated, Macs, authenticate},
-        client::Client,
+        client::{Client, Network},
         decide::{Case, RequestPlace},
         event::RejectReason,
-        identity::{DeviceIds, IdSource, Identity, medium_of},
+        identity::{DeviceIds, IdSource, Identity, mac_of, medium_of},
         snapshot::Snapshot,
     },
     limits,
     mdm::{live, settings::Settings as MdmSettings},
     policy::{
         decision::Access,
-        facts::{DeviceIdSource, Facts, Method},
+        facts::{DeviceIdSource, Facts, Lookup, Method},
         facts_file,
         given::GivenFacts,
-        replay, sample,
+        replay, sample, trial,
     },
     problem::Problems,
     radius::{checks::Proof, hidden, kind, packet::Packet, secret::Secret},
@@ -134,18 +138,24 @@ struct World {
     snapshot: Snapshot,
     mdm: Vec<MdmSettings>,
     state_dir: PathBuf,
+    /// The first address of each client by its name.
+    addresses: HashMap<Box<str>, IpAddr>,
 }
 
 impl World {
     fn new(loaded: Loaded) -> Self {
         let mdm = loaded.configuration.mdm.iter().map(|server| server.settings.clone()).collect();
         let state_dir = loaded.configuration.server.state_dir.clone();
+        let addresses = loaded.configuration.clients.iter();
+        let addresses =
+            addresses.filter_map(|client| Some((client.name.clone(), first_address(*client.networks.first()?)?)));
+        let addresses = addresses.collect();
         let (mut snapshot, _) = build(loaded, &Lasting::nothing(1));
         for server in &mut snapshot.servers {
             // There is no index of addresses yet that could tell; whoever asks live searches the lists for them.
             server.ages.mac_can_be_asked = true;
         }
-        Self { snapshot, mdm, state_dir }
+        Self { snapshot, mdm, state_dir, addresses }
     }
 
     /// Loads what is saved of each server.
@@ -167,10 +177,27 @@ impl World {
             let found = clients.iter().find(|client| &*client.name == named);
             return found.map(Some).ok_or_else(|| format!("there is no client \"{named}\""));
         }
-        let address: Option<[u8; 4]> = packet.first(kind::NAS_IP_ADDRESS).and_then(|value| value.try_into().ok());
-        let found = address.and_then(|address| self.snapshot.clients.find(IpAddr::from(address)));
+        let found = nas_addresses(packet).find_map(|address| self.snapshot.clients.find(address));
         Ok(found.or(if let [only] = clients { Some(only) } else { None }))
     }
+
+    /// The address that the request came from: the one that it names, if that is the client's, else the client's first.
+    fn address_of(&self, client: &Client, packet: &Packet<'_>) -> Option<IpAddr> {
+        let is_its_own =
+            |address: &IpAddr| self.snapshot.clients.find(*address).is_some_and(|found| found.index == client.index);
+        nas_addresses(packet).find(is_its_own).or_else(|| self.addresses.get(&client.name).copied())
+    }
+}
+
+/// NAS-IP-Address and NAS-IPv6-Address.
+fn nas_addresses(packet: &Packet<'_>) -> impl Iterator<Item = IpAddr> {
+    let four = packet.first(kind::NAS_IP_ADDRESS).and_then(|value| <[u8; 4]>::try_from(value).ok()).map(IpAddr::from);
+    let six = packet.first(kind::NAS_IPV6_ADDRESS).and_then(|value| <[u8; 16]>::try_from(value).ok()).map(IpAddr::from);
+    four.into_iter().chain(six)
+}
+
+fn first_address(network: Network) -> Option<IpAddr> {
+    network.to_string().split('/').next()?.parse().ok()
 }
 
 fn explain_line(world: &World, path: &Path, format: Format) -> Result<Access, String> {
@@ -197,34 +224,34 @@ fn explain_request(world: &World, arguments: &Arguments, problems: &mut Problems
     let plain = Packet::parse(&octets).map_err(|broken| broken.sentence().to_owned())?;
     let client = world.client(arguments.client.as_deref(), &plain)?;
     let mut given = read_given(arguments, problems)?;
-    let has_certificate = given.facts(plain, now, &world.snapshot.zone).certificate.is_some();
-    // Whoever gives these says who the device is, and that it has shown so.
-    let given_identity = ["identity.mac", "identity.device-id", "session.method"];
-    let is_as_it_came = !has_certificate && !given_identity.into_iter().any(|fact| given.has(fact));
     if let Some(client) = client {
-        give_client(&mut given, client)?;
+        give_client(&mut given, client, world.address_of(client, &plain))?;
     }
+    trial::settle_grace(&world.snapshot.policy, &mut given, plain, now, &world.snapshot.zone);
     let octets = match client {
-        Some(client) => sample::datagram(&with_hidden_passwords(pairs, &client.secret)?),
+        Some(client) => sample::datagram(&as_sent(pairs, &client.secret)?),
         None => Ok(octets.clone()),
     };
     let octets = octets.map_err(|full| full.sentence().to_owned())?;
     let packet = Packet::parse(&octets).map_err(|broken| broken.sentence().to_owned())?;
-    let is_eap = packet.has(kind::EAP_MESSAGE);
+    let mut facts = given.facts(packet, now, &world.snapshot.zone);
     let mut identity = None;
-    if let Some(client) = client.filter(|_| is_as_it_came && !is_eap) {
+    if let Some(client) = client {
         // What the server rejects before it asks policy must not look like a matter of policy here.
-        let admitted = Admitted { packet, proof: Proof::of(&packet, &client.secret), is_signed: true };
-        match authenticate(&admitted, &Macs::read(&packet), client) {
-            Authenticated::Rejected { reason, .. } if reason != RejectReason::NoCredentials => {
+        match judge(world, client, arguments, &given, &facts) {
+            Judged::Rejected(reason) => {
                 Explanation::refused(client, reason).show(arguments.format);
                 return Ok(Access::Reject);
             }
-            Authenticated::Rejected { .. } => {}
-            Authenticated::Device(found) => identity = Some(found),
+            Judged::Device(found) => {
+                facts.session.method = found.method;
+                see_mac(&mut facts, found.mac);
+                identity = Some(*found);
+            }
+            Judged::Mac(mac) => see_mac(&mut facts, mac),
+            Judged::AsGiven => {}
         }
     }
-    let facts = given.facts(packet, now, &world.snapshot.zone);
     let identity = identity.unwrap_or_else(|| identity_of(&facts));
     let (facts, asked) = match client {
         Some(client) if arguments.live || arguments.saved => {
@@ -244,17 +271,87 @@ fn explain_request(world: &World, arguments: &Arguments, problems: &mut Problems
     Ok(explanation.access())
 }
 
+/// What the server says of a request before policy.
+enum Judged {
+    /// It is rejected.
+    Rejected(RejectReason),
+    /// It is this device.
+    Device(Box<Identity>),
+    /// It is EAP, in which only Calling-Station-Id names the device's MAC.
+    Mac(Option<MacAddress>),
+    /// The facts that were given say who it is.
+    AsGiven,
+}
+
+fn judge(world: &World, client: &Client, arguments: &Arguments, given: &GivenFacts, facts: &Facts<'_>) -> Judged {
+    let packet = facts.packet;
+    let is_eap = packet.has(kind::EAP_MESSAGE);
+    if is_eap && world.snapshot.eap_tls.is_none() {
+        return Judged::Rejected(RejectReason::EapNotOffered);
+    }
+    if given.has("identity.mac") {
+        return Judged::AsGiven;
+    }
+    if is_eap || facts.certificate.is_some() {
+        return Judged::Mac(mac_of(packet.first(kind::CALLING_STATION_ID)));
+    }
+    // Whoever gives these says who the device is, and that it has shown so.
+    if ["identity.device-id", "session.method"].into_iter().any(|fact| given.has(fact)) {
+        return Judged::AsGiven;
+    }
+    let admitted = Admitted { packet, proof: Proof::of(&packet, &client.secret), is_signed: true };
+    let has_facts = arguments.mdm.is_some() || !arguments.fact.is_empty();
+    match authenticate(&admitted, &Macs::read(&packet), client) {
+        // A request that was cut down to what a rule asks for still shows what the rule does.
+        Authenticated::Rejected { reason: RejectReason::NoCredentials, .. } if has_facts => Judged::AsGiven,
+        Authenticated::Rejected { reason, .. } => Judged::Rejected(reason),
+        Authenticated::Device(found) => Judged::Device(Box::new(found)),
+    }
+}
+
+/// Puts the MAC of the device into the facts, as the server found it.
+fn see_mac(facts: &mut Facts<'_>, mac: Option<MacAddress>) {
+    let is_asked = facts.mdm.lookup != Lookup::NotAsked;
+    let identity = &mut facts.identity;
+    identity.mac = mac.map(|mac| mac.octets());
+    if identity.device_id.is_none() {
+        let source = identity.device_id_source.or(is_asked.then_some(DeviceIdSource::Mac));
+        identity.device_id_source = source.filter(|_| mac.is_some());
+        identity.proven = identity.proven.or(Some(false)).filter(|_| mac.is_some());
+    }
+}
+
 /// The request's attributes. Message-Authenticator is left out: lines to paste carry it, and nothing is signed here.
 fn read_pairs(world: &World, arguments: &Arguments, problems: &mut Problems) -> Result<Vec<Pair>, String> {
     let mut sources = Vec::new();
     if let Some(path) = &arguments.request {
-        sources.push(read_source(path)?);
+        sources.push(without_orders(&read_source(path)?));
     }
     sources.extend(arguments.attribute.iter().map(|text| Source::new("--attribute", text.as_str())));
     let dictionary = &world.snapshot.dictionary;
     let mut pairs: Vec<Pair> = sources.iter().flat_map(|source| list::parse(source, dictionary, problems)).collect();
     pairs.retain(|pair| pair.attribute.path() != AttributePath::standard(kind::MESSAGE_AUTHENTICATOR));
     if problems.has_errors() { Err("the request can't be used".to_owned()) } else { Ok(pairs) }
+}
+
+/// The list without what tells `radclient` how to send it; a note says so.
+fn without_orders(source: &Source) -> Source {
+    const ORDERS: [&str; 3] = ["Cleartext-Password", "Packet-Type", "Response-Packet-Type"];
+    let is_order = |line: &str| {
+        let name = line.split('=').next().unwrap_or_default().trim().trim_end_matches([':', '+']).trim_end();
+        ORDERS.into_iter().find(|order| name.eq_ignore_ascii_case(order))
+    };
+    let mut text = String::new();
+    for line in source.text().split_inclusive('\n') {
+        match is_order(line) {
+            Some(order) => {
+                output::complain(format!("radmit explain: {order} never stands in a packet; it is left out"));
+                text.push_str("#\n");
+            }
+            None => text.push_str(line),
+        }
+    }
+    Source::new(source.name().to_string(), text)
 }
 
 fn read_given(arguments: &Arguments, problems: &mut Problems) -> Result<GivenFacts, String> {
@@ -273,7 +370,10 @@ fn read_given(arguments: &Arguments, problems: &mut Problems) -> Result<GivenFac
 }
 
 /// What the configuration says of the client, unless it was given.
-fn give_client(given: &mut GivenFacts, client: &Client) -> Result<(), String> {
+fn give_client(given: &mut GivenFacts, client: &Client, address: Option<IpAddr>) -> Result<(), String> {
+    if let Some(address) = address.filter(|_| !given.has("client.address")) {
+        given.give("client.address", &address.to_string())?;
+    }
     let has_groups = given.has("client.group");
     for (fact, value) in [("client.name", &client.name), ("client.vendor", &client.vendor_name)] {
         if !given.has(fact) {
@@ -286,14 +386,29 @@ fn give_client(given: &mut GivenFacts, client: &Client) -> Result<(), String> {
     Ok(())
 }
 
-/// User-Password as it would stand in a packet.
-fn with_hidden_passwords(mut pairs: Vec<Pair>, secret: &Secret) -> Result<Vec<Pair>, String> {
-    for pair in pairs.iter_mut().filter(|pair| pair.attribute.path() == AttributePath::standard(kind::USER_PASSWORD)) {
-        let mut room: hidden::HiddenBuffer = [0; limits::VALUE_OCTETS_MAX];
-        let octets = hidden::hide_password(&pair.content, &[0; 16], secret, &mut room);
-        pair.content = octets.map_err(|full| full.sentence().to_owned())?.to_vec();
+/// The passwords as `radclient` would put them into the packet: User-Password hidden, CHAP-Password hashed.
+fn as_sent(mut pairs: Vec<Pair>, secret: &Secret) -> Result<Vec<Pair>, String> {
+    let is = |pair: &Pair, kind: u8| pair.attribute.path() == AttributePath::standard(kind);
+    let challenge = pairs.iter().find(|pair| is(pair, kind::CHAP_CHALLENGE)).map(|pair| pair.content.clone());
+    // Without one the authenticator is the challenge, and that of an imagined request is zero.
+    let challenge = challenge.unwrap_or_else(|| vec![0; 16]);
+    for pair in &mut pairs {
+        if is(pair, kind::USER_PASSWORD) {
+            let mut room: hidden::HiddenBuffer = [0; limits::VALUE_OCTETS_MAX];
+            let octets = hidden::hide_password(&pair.content, &[0; 16], secret, &mut room);
+            pair.content = octets.map_err(|full| full.sentence().to_owned())?.to_vec();
+        } else if is(pair, kind::CHAP_PASSWORD) && is_plain(&pair.content) {
+            let hash = Md5::new().chain_update([0]).chain_update(&pair.content).chain_update(&challenge).finalize();
+            pair.content = [&[0], hash.as_slice()].concat();
+        }
     }
     Ok(pairs)
+}
+
+/// Whether a CHAP-Password is still the password: of another length, or a text. A MAC with separators is as long as a hash,
+/// but 17 octets of a hash are hardly ever all printable.
+fn is_plain(content: &[u8]) -> bool {
+    content.len() != 17 || content.iter().all(u8::is_ascii_graphic)
 }
 
 /// Who the facts are about.
@@ -388,4 +503,127 @@ fn read_source(path: &Path) -> Result<Source, String> {
     };
     read.map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(Source::new(path.to_string_lossy().into_owned(), text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::files::MemoryFiles, dictionary::Dictionary};
+
+    const RADMIT: &str = r#"
+version = 1
+[[client]]
+name = "campus"
+address = ["10.20.0.0/16", "2001:db8:20::/48"]
+secret = "a secret of a fair length"
+mac-from = "calling-station-id"
+trust-authorize-only = true
+[[client]]
+name = "lab"
+address = ["192.0.2.7"]
+secret = "a secret of a fair length"
+"#;
+
+    const POLICY: &str = r#"
+version = 1
+[policy-set]
+name = "s"
+default = "permit"
+"#;
+
+    fn world() -> World {
+        let files: Arc<dyn Files> =
+            Arc::new(MemoryFiles::default().with("radmit.toml", RADMIT).with("policies/a.toml", POLICY));
+        let mut problems = Problems::new();
+        let loaded = load(Some(Path::new("radmit.toml")), &files, &mut problems);
+        World::new(loaded.unwrap_or_else(|| panic!("{:?}", problems.sorted())))
+    }
+
+    fn arguments(facts: &[&str]) -> Arguments {
+        use clap::{Args as _, FromArgMatches as _};
+        let command = Arguments::augment_args(clap::Command::new("explain"));
+        let mut words = vec!["explain", "-a", "User-Name = x"];
+        words.extend(facts.iter().flat_map(|fact| ["--fact", *fact]));
+        Arguments::from_arg_matches(&command.get_matches_from(words)).expect("they are right")
+    }
+
+    /// The client's address, the method and the MAC, or why the request is rejected before policy.
+    fn seen(request: &str, facts: &[&str]) -> String {
+        let (world, arguments) = (world(), arguments(facts));
+        let pairs = list::parse(&Source::new("request", request), Dictionary::builtin(), &mut Problems::new());
+        let plain = sample::datagram(&pairs).expect("few attributes");
+        let plain = Packet::parse(&plain).expect("well-formed");
+        let client = world.client(None, &plain).expect("none is named").expect("the request names one");
+        let mut given = read_given(&arguments, &mut Problems::new()).expect("they are right");
+        give_client(&mut given, client, world.address_of(client, &plain)).expect("it can be given");
+        let octets = sample::datagram(&as_sent(pairs, &client.secret).expect("short passwords")).expect("it fits");
+        let packet = Packet::parse(&octets).expect("well-formed");
+        let mut facts = given.facts(packet, clock::now(), &world.snapshot.zone);
+        match judge(&world, client, &arguments, &given, &facts) {
+            Judged::Rejected(reason) => return reason.label().to_owned(),
+            Judged::Device(found) => {
+                facts.session.method = found.method;
+                see_mac(&mut facts, found.mac);
+            }
+            Judged::Mac(mac) => see_mac(&mut facts, mac),
+            Judged::AsGiven => {}
+        }
+        let mac = facts.identity.mac.map_or_else(|| "none".to_owned(), |mac| MacAddress::new(mac).to_string());
+        format!("{} {} {mac}", facts.client.address, facts.session.method.name())
+    }
+
+    #[test]
+    fn a_request_comes_from_the_address_that_it_names_or_from_the_first_of_its_client() {
+        let request = "User-Name = a4c3f0112233\nCalling-Station-Id = A4-C3-F0-11-22-33\n";
+        let of = |more: &str| seen(&format!("{request}{more}"), &[]);
+        assert_eq!(of("NAS-IP-Address = 10.20.3.4"), "10.20.3.4 mab A4-C3-F0-11-22-33");
+        assert_eq!(of("NAS-IPv6-Address = 2001:db8:20::9"), "2001:db8:20::9 mab A4-C3-F0-11-22-33");
+        let world = world();
+        let client = &world.snapshot.clients.list()[0];
+        let octets = sample::datagram(&[]).expect("nothing fits");
+        let nothing = Packet::parse(&octets).expect("well-formed");
+        assert_eq!(world.address_of(client, &nothing), Some(IpAddr::from([10, 20, 0, 0])));
+    }
+
+    #[test]
+    fn the_device_is_who_the_server_would_take_it_for() {
+        let nas = "NAS-IP-Address = 10.20.3.4\n";
+        let of = |more: &str| seen(&format!("{nas}{more}"), &[]);
+        assert_eq!(
+            of("User-Name = a4c3f0112233\nCalling-Station-Id = A4-C3-F0-44-55-66"),
+            "10.20.3.4 mab A4-C3-F0-44-55-66",
+            "mac-from says which of the two counts"
+        );
+        assert_eq!(
+            of("User-Name = ann\nCalling-Station-Id = A4-C3-F0-44-55-66\nService-Type = Authorize-Only"),
+            "10.20.3.4 authorize-only A4-C3-F0-44-55-66"
+        );
+        let lab = "NAS-IP-Address = 192.0.2.7\n";
+        assert_eq!(seen(&format!("{lab}User-Name = \" a4c3f0112233 \""), &[]), "192.0.2.7 mab A4-C3-F0-11-22-33");
+    }
+
+    #[test]
+    fn what_the_server_rejects_before_policy_is_rejected() {
+        let lab = "NAS-IP-Address = 192.0.2.7\n";
+        assert_eq!(seen(&format!("{lab}User-Name = ann\nEAP-Message = 0x0201000501"), &[]), "eap-not-offered");
+        assert_eq!(seen(&format!("{lab}User-Name = ann"), &[]), "no-credentials");
+        assert_eq!(seen(&format!("{lab}User-Name = ann"), &["mdm.compliant=true"]), "192.0.2.7 mab none");
+    }
+
+    #[test]
+    fn a_chap_password_in_plain_text_is_hashed() {
+        let chap = |password: &str| {
+            seen(&format!("NAS-IP-Address = 192.0.2.7\nUser-Name = a4c3f0112233\nCHAP-Password = \"{password}\""), &[])
+        };
+        assert_eq!(chap("a4c3f0112233"), "192.0.2.7 mab A4-C3-F0-11-22-33");
+        assert_eq!(chap("A4-C3-F0-11-22-33"), "192.0.2.7 mab A4-C3-F0-11-22-33");
+        assert_eq!(chap("wrong"), "mab-password");
+    }
+
+    #[test]
+    fn lines_that_only_tell_radclient_how_to_send_are_left_out() {
+        let source =
+            Source::new("request", "Packet-Type = Access-Request\nUser-Name = x\nCleartext-Password := \"y\"\n");
+        assert_eq!(without_orders(&source).text(), "#\nUser-Name = x\n#\n");
+    }
 }

@@ -3,7 +3,7 @@
 //! Owns the way from keys and values to given facts; what a fact may be is the matter of `given`.
 
 use super::{
-    catalogue,
+    catalogue::{self, Family},
     given::{GivenFacts, is_repeated},
 };
 use crate::{
@@ -21,8 +21,16 @@ pub fn read(source: &Source, problems: &mut Problems) -> Option<GivenFacts> {
     let tree = source.parse(problems)?;
     let root = tree.root();
     let before = problems.error_count();
-    root.require_version(problems);
+    if root.ask("version").is_some() {
+        root.require_version(problems);
+    }
     let mut given = GivenFacts::new();
+    // What stands outside of the tables is about the device.
+    for row in catalogue::ROWS.iter().filter(|row| row.family() == Family::Mdm) {
+        if let Some(value) = root.ask(row.short_name()) {
+            give(&mut given, Family::Mdm.name(), &value, problems);
+        }
+    }
     for family in FAMILIES {
         let Some(facts) = root.table(family, problems) else { continue };
         for value in facts.entries() {

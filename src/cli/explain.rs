@@ -5,15 +5,11 @@
 
 use std::{
     collections::HashMap,
-    io::Read as _,
     net::IpAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
-
-use hmac::digest::Digest as _;
-use md5::Md5;
 
 use crate::{
     clock::{self, Now},
@@ -24,14 +20,9 @@ use crate::{
         snapshot::{Lasting, build},
     },
     device::{
-        identifier::{Guid, MacAddress},
+        identifier::{Guid, MacAddress, device_id_in},
         question::{Failure, Key, Outcome},
     },
-    dictionary::{
-        Path as AttributePath,
-        list::{self, Pair},
-    },
-    document::Source,
     engine::{
         action::{Peer, Route},
         admit::Admitted,
@@ -42,7 +33,6 @@ use crate::{
         identity::{DeviceIds, IdSource, Identity, mac_of, medium_of},
         snapshot::Snapshot,
     },
-    limits,
     mdm::{live, settings::Settings as MdmSettings},
     policy::{
         decision::Access,
@@ -52,7 +42,7 @@ use crate::{
         replay, sample, trial,
     },
     problem::Problems,
-    radius::{checks::Proof, hidden, kind, packet::Packet, secret::Secret},
+    radius::{checks::Proof, kind, packet::Packet},
     store::keeper::recall,
 };
 
@@ -61,6 +51,7 @@ use super::{
     check::Format,
     explanation::{Asked, Explanation},
     output,
+    request::{as_sent, read_pairs, read_source},
 };
 
 /// The exit codes beside 0 for an accept.
@@ -219,7 +210,8 @@ fn explain_line(world: &World, path: &Path, format: Format) -> Result<Access, St
 
 fn explain_request(world: &World, arguments: &Arguments, problems: &mut Problems) -> Result<Access, String> {
     let now = clock::now();
-    let pairs = read_pairs(world, arguments, problems)?;
+    let dictionary = &world.snapshot.dictionary;
+    let pairs = read_pairs(arguments.request.as_deref(), &arguments.attribute, dictionary, problems)?;
     let octets = sample::datagram(&pairs).map_err(|full| full.sentence().to_owned())?;
     let plain = Packet::parse(&octets).map_err(|broken| broken.sentence().to_owned())?;
     let client = world.client(arguments.client.as_deref(), &plain)?;
@@ -321,39 +313,6 @@ fn see_mac(facts: &mut Facts<'_>, mac: Option<MacAddress>) {
     }
 }
 
-/// The request's attributes. Message-Authenticator is left out: lines to paste carry it, and nothing is signed here.
-fn read_pairs(world: &World, arguments: &Arguments, problems: &mut Problems) -> Result<Vec<Pair>, String> {
-    let mut sources = Vec::new();
-    if let Some(path) = &arguments.request {
-        sources.push(without_orders(&read_source(path)?));
-    }
-    sources.extend(arguments.attribute.iter().map(|text| Source::new("--attribute", text.as_str())));
-    let dictionary = &world.snapshot.dictionary;
-    let mut pairs: Vec<Pair> = sources.iter().flat_map(|source| list::parse(source, dictionary, problems)).collect();
-    pairs.retain(|pair| pair.attribute.path() != AttributePath::standard(kind::MESSAGE_AUTHENTICATOR));
-    if problems.has_errors() { Err("the request can't be used".to_owned()) } else { Ok(pairs) }
-}
-
-/// The list without what tells `radclient` how to send it; a note says so.
-fn without_orders(source: &Source) -> Source {
-    const ORDERS: [&str; 3] = ["Cleartext-Password", "Packet-Type", "Response-Packet-Type"];
-    let is_order = |line: &str| {
-        let name = line.split('=').next().unwrap_or_default().trim().trim_end_matches([':', '+']).trim_end();
-        ORDERS.into_iter().find(|order| name.eq_ignore_ascii_case(order))
-    };
-    let mut text = String::new();
-    for line in source.text().split_inclusive('\n') {
-        match is_order(line) {
-            Some(order) => {
-                output::complain(format!("radmit explain: {order} never stands in a packet; it is left out"));
-                text.push_str("#\n");
-            }
-            None => text.push_str(line),
-        }
-    }
-    Source::new(source.name().to_string(), text)
-}
-
 fn read_given(arguments: &Arguments, problems: &mut Problems) -> Result<GivenFacts, String> {
     let mut given = match &arguments.mdm {
         None => GivenFacts::new(),
@@ -386,31 +345,6 @@ fn give_client(given: &mut GivenFacts, client: &Client, address: Option<IpAddr>)
     Ok(())
 }
 
-/// The passwords as `radclient` would put them into the packet: User-Password hidden, CHAP-Password hashed.
-fn as_sent(mut pairs: Vec<Pair>, secret: &Secret) -> Result<Vec<Pair>, String> {
-    let is = |pair: &Pair, kind: u8| pair.attribute.path() == AttributePath::standard(kind);
-    let challenge = pairs.iter().find(|pair| is(pair, kind::CHAP_CHALLENGE)).map(|pair| pair.content.clone());
-    // Without one the authenticator is the challenge, and that of an imagined request is zero.
-    let challenge = challenge.unwrap_or_else(|| vec![0; 16]);
-    for pair in &mut pairs {
-        if is(pair, kind::USER_PASSWORD) {
-            let mut room: hidden::HiddenBuffer = [0; limits::VALUE_OCTETS_MAX];
-            let octets = hidden::hide_password(&pair.content, &[0; 16], secret, &mut room);
-            pair.content = octets.map_err(|full| full.sentence().to_owned())?.to_vec();
-        } else if is(pair, kind::CHAP_PASSWORD) && is_plain(&pair.content) {
-            let hash = Md5::new().chain_update([0]).chain_update(&pair.content).chain_update(&challenge).finalize();
-            pair.content = [&[0], hash.as_slice()].concat();
-        }
-    }
-    Ok(pairs)
-}
-
-/// Whether a CHAP-Password is still the password: of another length, or a text. A MAC with separators is as long as a hash,
-/// but 17 octets of a hash are hardly ever all printable.
-fn is_plain(content: &[u8]) -> bool {
-    content.len() != 17 || content.iter().all(u8::is_ascii_graphic)
-}
-
 /// Who the facts are about.
 fn identity_of(facts: &Facts<'_>) -> Identity {
     let mut device_ids = DeviceIds::default();
@@ -421,6 +355,13 @@ fn identity_of(facts: &Facts<'_>) -> Identity {
             _ => IdSource::CertificateSan,
         };
         device_ids.push(Guid::new(id), source);
+    } else if let Some(certificate) = facts.certificate {
+        for id in certificate.san_uri.iter().filter_map(|uri| device_id_in(uri.as_bytes())) {
+            device_ids.push(id, IdSource::CertificateSan);
+        }
+        if let Some(id) = certificate.subject_cn.and_then(|name| device_id_in(name.as_bytes())) {
+            device_ids.push(id, IdSource::CertificateCn);
+        }
     }
     Identity {
         // Only with a certificate is there an id in one.
@@ -493,22 +434,14 @@ impl Inquiry<'_> {
     }
 }
 
-fn read_source(path: &Path) -> Result<Source, String> {
-    let most = u64::try_from(limits::FILE_OCTETS_MAX).unwrap_or(u64::MAX);
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(most).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(most).read_to_string(&mut text))
-    };
-    read.map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(Source::new(path.to_string_lossy().into_owned(), text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config::files::MemoryFiles, dictionary::Dictionary};
+    use crate::{
+        config::files::MemoryFiles,
+        dictionary::{Dictionary, list},
+        document::Source,
+    };
 
     const RADMIT: &str = r#"
 version = 1
@@ -618,12 +551,5 @@ default = "permit"
         assert_eq!(chap("a4c3f0112233"), "192.0.2.7 mab A4-C3-F0-11-22-33");
         assert_eq!(chap("A4-C3-F0-11-22-33"), "192.0.2.7 mab A4-C3-F0-11-22-33");
         assert_eq!(chap("wrong"), "mab-password");
-    }
-
-    #[test]
-    fn lines_that_only_tell_radclient_how_to_send_are_left_out() {
-        let source =
-            Source::new("request", "Packet-Type = Access-Request\nUser-Name = x\nCleartext-Password := \"y\"\n");
-        assert_eq!(without_orders(&source).text(), "#\nUser-Name = x\n#\n");
     }
 }

@@ -19,6 +19,7 @@ mod nas;
 pub mod output;
 pub mod probe;
 pub mod replay;
+mod request;
 pub mod serve;
 mod signals;
 pub mod sim;

@@ -43,6 +43,7 @@ use radmit::{
         compile,
         compiled::Policy,
         load::{Context, load},
+        servers::Servers,
         vendor::Vendors,
     },
     problem::Problems,
@@ -205,7 +206,7 @@ fn snapshot(directory: Arc<Directory>, clients: u32, shards: usize) -> Snapshot 
 
 fn policy() -> Policy {
     let mut problems = Problems::new();
-    let servers: [Box<str>; 1] = ["corp-intune".into()];
+    let servers = Servers::enabled(&["corp-intune".into()]);
     let context = Context {
         dictionary: Dictionary::builtin(),
         mdm_servers: Some(&servers),

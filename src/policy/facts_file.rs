@@ -2,13 +2,15 @@
 //!
 //! Owns the way from keys and values to given facts; what a fact may be is the matter of `given`.
 
+use std::sync::Arc;
+
 use super::{
     catalogue::{self, Family},
     given::{GivenFacts, is_repeated},
 };
 use crate::{
     document::{Kind, Source, Value},
-    problem::Problems,
+    problem::{Place, Problems},
 };
 
 /// The families of facts that can be given.
@@ -16,8 +18,13 @@ pub const FAMILIES: [&str; 5] = ["client", "session", "identity", "certificate",
 
 /// Reads a file of facts: `[mdm]`, `[identity]` and so on with facts by their short names. Nothing if there are mistakes,
 /// which are reported.
+///
+/// A text that begins with a brace is JSON: one object with the same names.
 #[must_use]
 pub fn read(source: &Source, problems: &mut Problems) -> Option<GivenFacts> {
+    if source.text().trim_start().starts_with('{') {
+        return read_json(source, problems);
+    }
     let tree = source.parse(problems)?;
     let root = tree.root();
     let before = problems.error_count();
@@ -40,6 +47,41 @@ pub fn read(source: &Source, problems: &mut Problems) -> Option<GivenFacts> {
     root.finish(problems);
     if let Some(message) = given.contradiction() {
         problems.error("contradiction", Some(root.place()), message);
+    }
+    (problems.error_count() == before).then_some(given)
+}
+
+fn read_json(source: &Source, problems: &mut Problems) -> Option<GivenFacts> {
+    let place = || Some(Place::whole(Arc::clone(source.name())));
+    let object: serde_json::Map<String, serde_json::Value> = match serde_json::from_str(source.text()) {
+        Ok(object) => object,
+        Err(error) => {
+            problems.error("syntax", place(), format!("not valid JSON: {error}"));
+            return None;
+        }
+    };
+    let before = problems.error_count();
+    let mut given = GivenFacts::new();
+    for (key, value) in object.iter().filter(|(key, _)| *key != "version") {
+        let facts: Vec<(String, &serde_json::Value)> = match value {
+            serde_json::Value::Object(facts) => {
+                facts.iter().map(|(name, value)| (format!("{key}.{name}"), value)).collect()
+            }
+            _ if key.contains('.') => vec![(key.clone(), value)],
+            _ => vec![(format!("{}.{key}", Family::Mdm.name()), value)],
+        };
+        for (name, value) in facts {
+            let values = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
+            for value in values {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                if let Err(message) = given.give(&name, &text) {
+                    problems.error("wrong-literal", place(), message);
+                }
+            }
+        }
+    }
+    if let Some(message) = given.contradiction() {
+        problems.error("contradiction", place(), message);
     }
     (problems.error_count() == before).then_some(given)
 }
@@ -102,6 +144,22 @@ mod tests {
             problems_of("version = 1\n[mdm]\ncompliant = true\nage = \"3h\"\n[client]\ngroups = [\"a\", \"b\"]\n"),
             ""
         );
+    }
+
+    #[test]
+    fn facts_about_the_device_may_stand_alone_in_toml_and_in_json() {
+        for text in [
+            "compliant = true\nos-version = \"17.4\"\n",
+            "{ \"compliant\": true, \"os-version\": \"17.4\", \"client.group\": [\"a\", \"b\"] }",
+            "{ \"version\": 1, \"mdm\": { \"compliant\": true } }",
+        ] {
+            assert_eq!(problems_of(text), "", "{text}");
+        }
+        insta::assert_snapshot!(problems_of("{ \"complaint\": true, \"compliant\": 1 }"), @r#"
+        facts.toml: unknown fact "mdm.complaint"; did you mean "mdm.compliant"?
+        facts.toml: mdm.compliant is true or false, and "1" is not; write true or false
+        "#);
+        insta::assert_snapshot!(problems_of("{ \"compliant\": }"), @"facts.toml: not valid JSON: expected value at line 1 column 16");
     }
 
     #[test]

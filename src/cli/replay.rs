@@ -72,7 +72,7 @@ fn replayed(arguments: &Arguments) -> Result<u64, String> {
     let mut replay =
         Replay { loaded: &loaded, summary: Summary::default(), others: 0, unreadable: Vec::new(), broken: 0 };
     replay.read(&arguments.log).map_err(|error| format!("{}: {error}", arguments.log.display()))?;
-    if replay.summary.decisions == 0 {
+    if replay.summary.decisions == 0 && replay.broken > 0 {
         replay.complain();
         return Err(format!("{} holds no decision that a policy made", arguments.log.display()));
     }
@@ -166,6 +166,10 @@ impl Replay<'_> {
     fn text(&self) -> String {
         let summary = &self.summary;
         let mut text = format!("{} decisions, {} change\n", summary.decisions, summary.changed);
+        if summary.decisions == 0 {
+            let _ = writeln!(text, "the log holds no decision that a policy made, and {} other lines", self.others);
+            return text;
+        }
         if summary.changed > 0 {
             text.push_str("by rule:\n");
         }

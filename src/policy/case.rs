@@ -63,6 +63,9 @@ pub(super) struct Expect {
     pub(super) profiles: Option<Vec<Box<str>>>,
     pub(super) monitored: Option<Vec<Box<str>>>,
     pub(super) vlan: Option<SummaryVlan>,
+    pub(super) acl: Option<Vec<Box<str>>>,
+    /// In seconds.
+    pub(super) session_timeout: Option<u64>,
     pub(super) attributes: Vec<ExpectedAttribute>,
     pub(super) reply: Option<Vec<ExpectedAttribute>>,
 }

@@ -172,6 +172,10 @@ pub struct ExpectDraft<'t> {
     pub monitored: Option<Vec<Value<'t>>>,
     /// `vlan`
     pub vlan: Option<Value<'t>>,
+    /// `acl`
+    pub acl: Option<Vec<Value<'t>>>,
+    /// `session-timeout`, in seconds.
+    pub session_timeout: Option<u64>,
     /// `attributes`: these are in the reply, with these values.
     pub attributes: Vec<Value<'t>>,
     /// `reply`: these are the whole reply.

@@ -391,6 +391,8 @@ fn expect<'t>(table: &Table<'t>, problems: &mut Problems) -> ExpectDraft<'t> {
         profiles: table.texts("profiles", problems),
         monitored: table.texts("monitored", problems),
         vlan: table.ask("vlan"),
+        acl: table.texts("acl", problems),
+        session_timeout: table.duration("session-timeout", problems).map(|duration| duration.as_secs()),
         attributes: table.table("attributes", problems).map(|table| table.entries()).unwrap_or_default(),
         reply: table.table("reply", problems).map(|table| table.entries()),
     };

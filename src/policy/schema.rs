@@ -287,6 +287,8 @@ fn expect(given: &Value) -> Value {
             ("profiles", reference("texts"), ""),
             ("monitored", reference("texts"), "Rules in state monitor that would have matched."),
             ("vlan", reference("vlan"), ""),
+            ("acl", reference("texts"), "The names of the ACLs."),
+            ("session-timeout", reference("duration"), ""),
             ("attributes", given.clone(), "Attributes that the reply must carry, beside others."),
             ("reply", given.clone(), "All attributes of the reply."),
         ],

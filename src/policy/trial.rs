@@ -2,7 +2,7 @@
 //!
 //! Owns the comparison and the coverage of rules; printing the report is the command's matter.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 
 use jiff::tz::TimeZone;
 
@@ -14,11 +14,12 @@ use super::{
     facts::{Facts, Method},
     given::GivenFacts,
     preview,
-    reply_plan::SummaryVlan,
+    reply_plan::{Summary, SummaryVlan},
 };
 use crate::{
     clock::Now,
     dictionary::{Attribute, Dictionary, Path},
+    document::write_duration,
     radius::packet::Packet,
 };
 
@@ -130,7 +131,9 @@ impl Comparison<'_, '_> {
     }
 
     fn reply(&mut self, expect: &Expect, decision: &Decision) {
-        if expect.vlan.is_none() && expect.attributes.is_empty() && expect.reply.is_none() {
+        let asks_settings = expect.acl.is_some() || expect.session_timeout.is_some();
+        let asks_reply = asks_settings || !expect.attributes.is_empty() || expect.reply.is_some();
+        if expect.vlan.is_none() && !asks_reply {
             return;
         }
         let plan =
@@ -139,7 +142,7 @@ impl Comparison<'_, '_> {
             let vlan = self.policy.result(decision.result).and_then(|result| result.profile.vlan.as_ref());
             let vlan = vlan.map_or_else(|| "none".to_owned(), |vlan| show_vlan(&SummaryVlan::from(&vlan.value)));
             self.compare("vlan", expect.vlan.as_ref().map(show_vlan), vlan);
-            if expect.attributes.is_empty() && expect.reply.is_none() {
+            if !asks_reply {
                 return;
             }
             let got = format!("nothing: the vendor \"{}\" can't express the profiles", self.facts.client.vendor);
@@ -148,6 +151,7 @@ impl Comparison<'_, '_> {
         };
         let vlan = plan.summary().vlan.as_ref().map_or_else(|| "none".to_owned(), show_vlan);
         self.compare("vlan", expect.vlan.as_ref().map(show_vlan), vlan);
+        self.settings(expect, plan.summary());
         let beside_eap = matches!(self.facts.session.method, Method::Eap | Method::EapTls | Method::EapMd5);
         let attributes = match preview::attributes(self.policy, plan, self.facts, beside_eap) {
             Ok(attributes) => attributes,
@@ -170,6 +174,14 @@ impl Comparison<'_, '_> {
         if let Some(expected) = &expect.reply {
             self.whole(expected, &got);
         }
+    }
+
+    fn settings(&mut self, expect: &Expect, summary: &Summary) {
+        let show_acls = |acls: &[Box<str>]| if acls.is_empty() { "none".to_owned() } else { acls.join(", ") };
+        self.compare("acl", expect.acl.as_deref().map(show_acls), show_acls(&summary.acl));
+        let show_seconds = |seconds| write_duration(Duration::from_secs(seconds));
+        let got = summary.session_timeout.map_or_else(|| "none".to_owned(), |seconds| show_seconds(seconds.into()));
+        self.compare("session-timeout", expect.session_timeout.map(show_seconds), got);
     }
 
     /// Everything that is expected is there, and nothing else.
@@ -444,6 +456,16 @@ attributes = { Reply-Message = "{identity.mac}" }
         assert_eq!(failed("", asks, ""), 1);
         assert_eq!(failed("", "client.vendor = \"generic\"", ""), 0);
         assert_eq!(failed("", "client.vendor = \"aruba\"", "client = { name = \"campus\", vendor = \"aruba\" }"), 0);
+    }
+
+    #[test]
+    fn an_acl_and_the_end_of_a_session_can_be_expected() {
+        let of = |expect: &str| differences(&format!("mdm = {{ compliant = true }}\nexpect = {{ {expect} }}"));
+        assert_eq!(of("session-timeout = \"60m\", acl = []"), "");
+        insta::assert_snapshot!(of("session-timeout = \"2h\", acl = \"corp\""), @"
+        acl: corp / none
+        session-timeout: 2h / 1h
+        ");
     }
 
     #[test]

@@ -183,6 +183,8 @@ impl CaseCompiler<'_> {
             profiles: draft.profiles.as_ref().map(|names| self.all_known(names, "profile", &profiles)),
             monitored: draft.monitored.as_ref().map(|names| self.all_known(names, "rule", &rules)),
             vlan: draft.vlan.as_ref().and_then(|value| self.vlan(value)),
+            acl: draft.acl.as_ref().map(|names| names.iter().filter_map(Value::plain_text).map(Box::from).collect()),
+            session_timeout: draft.session_timeout,
             attributes,
             reply,
         };

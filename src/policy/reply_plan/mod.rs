@@ -106,6 +106,10 @@ mod tests {
         policy.toml:3:8: hint: vendor "cisco" takes a role and an ACL in the same place, so beside the ACL the role is not sent
         Cisco-AVPair = "ACS:CiscoSecure-Defined-ACL=#ACSACL#-IP-corp-ba3efdc0"
         "#);
+        // An ACL that is left out is in nobody's way.
+        let policy = "optional = [\"acl\"]\nacl-form = \"download\"\nacl = [\"a\", \"b\"]\n[acl.a]\nipv4 = [\"permit ip any any\"]\n[acl.b]\nipv4 = [\"permit ip any any\"]";
+        let policy = format!("[profile.a]\naccess = \"accept\"\nrole = \"staff\"\n{policy}");
+        insta::assert_snapshot!(outcome("cisco", &policy), @r#"Filter-Id = "staff""#);
     }
 
     #[test]

@@ -241,7 +241,7 @@ impl Render<'_> {
             self.inexpressible(Setting::Role, &role.place, &what, "shorten it there and here");
             return false;
         }
-        if form.unless_acl && !self.profile.acls.values.is_empty() {
+        if form.unless_acl && !self.summary.acl.is_empty() {
             let message = format!(
                 "vendor \"{}\" takes a role and an ACL in the same place, so beside the ACL the role is not sent",
                 self.vendor.name

@@ -28,6 +28,7 @@ pub(super) fn render(render: &mut Render<'_>, acls: &Acls) -> Vec<Arc<Download>>
     };
     let form = profile.acl_form.as_ref().map_or(default, |form| form.value);
     let problems_before = render.problems.iter().count();
+    let lines_before = render.build.lines.len();
     let mut downloads = Vec::new();
     let acl = &vendor.acl;
     match (form, &acl.name, &acl.inline, &acl.download) {
@@ -42,7 +43,8 @@ pub(super) fn render(render: &mut Render<'_>, acls: &Acls) -> Vec<Arc<Download>>
             return Vec::new();
         }
     }
-    if render.problems.iter().count() == problems_before {
+    // One that is optional may have been left out without a word.
+    if render.problems.iter().count() == problems_before && render.build.lines.len() > lines_before {
         render.summary.acl = profile.acls.values.iter().map(|acl| acl.value.clone()).collect();
     }
     downloads

@@ -26,7 +26,7 @@ const DEVICE_ID_ATTRIBUTES: [&str; 1] = ["Cisco-AVPair"];
 /// The folder for roots of proxies that look into TLS, and of labs.
 const TRUST_ANCHORS: &str = "certs/trust";
 /// The keys whose files are read once everything stands.
-const FILE_KEYS: [&str; 4] = ["credential", "trust-anchors", "proxy", "file"];
+const FILE_KEYS: [&str; 3] = ["credential", "trust-anchors", "file"];
 /// A year: longer ages are slips of the pen.
 const AGE_MAX: Duration = Duration::from_secs(366 * 86_400);
 

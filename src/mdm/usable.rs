@@ -16,13 +16,12 @@ impl Settings {
     pub fn file_problems(&self, wall: Wall) -> Vec<SettingsProblem> {
         let Kind::Intune(intune) = &self.kind else { return Vec::new() };
         let mut found = certificate_problems(intune, wall);
-        if let Err(sentence) = Transport::new(intune) {
-            found.push(match sentence.split_once(": ") {
-                Some(("trust-anchors", told)) => SettingsProblem::error("trust-anchors", told),
-                Some(("proxy", told)) => SettingsProblem::error("proxy", told),
-                // The machine may be mended while the server runs.
-                _ => SettingsProblem::warning("kind", sentence),
-            });
+        match Transport::new(intune).err().as_deref().map(|sentence| (sentence, sentence.split_once(": "))) {
+            Some((_, Some(("trust-anchors", told)))) => found.push(SettingsProblem::error("trust-anchors", told)),
+            // A text that is no proxy is told without any file.
+            Some((_, Some(("proxy", _)))) | None => {}
+            // The machine may be mended while the server runs.
+            Some((sentence, _)) => found.push(SettingsProblem::warning("kind", sentence)),
         }
         found
     }

@@ -309,8 +309,8 @@ fn empty_lists_in_sets() {
 fn two_acls_of_one_name() {
     insta::assert_snapshot!(with_set("[acl.a]\nipv4 = [\"permit ip any any\"]\n"), @"");
     let other = "version = 1\n[acl.a]\nipv4 = [\"permit ip any any\"]\n";
-    let text = format!("version = 1\n[policy-set]\nname = \"s\"\n[acl.a]\nipv4 = [\"permit ip any any\"]\n");
-    insta::assert_snapshot!(load_files(&[("x.toml", &text), ("y.toml", other)]).1.join("\n"), @r#"y.toml:2:1: an ACL "a" stands already at x.toml:4:1; rename one of them [defined-twice]"#);
+    let text = "version = 1\n[policy-set]\nname = \"s\"\n[acl.a]\nipv4 = [\"permit ip any any\"]\n";
+    insta::assert_snapshot!(load_files(&[("x.toml", text), ("y.toml", other)]).1.join("\n"), @r#"y.toml:2:1: an ACL "a" stands already at x.toml:4:1; rename one of them [defined-twice]"#);
 }
 
 #[test]

@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn a_role_goes_where_an_acl_would_go_only_if_there_is_none() {
         let policy = |acl: &str| format!("[profile.a]\naccess = \"accept\"\nrole = \"staff\"\n{acl}");
-        insta::assert_snapshot!(outcome("cisco", &policy("")), @r#"Filter-Id = "staff""#);
+        insta::assert_snapshot!(outcome("cisco", &policy("")), @r#"Filter-Id = "staff.in""#);
         insta::assert_snapshot!(outcome("cisco", &policy("acl = \"corp\"\n[acl.corp]\nipv4 = [\"permit ip any any\"]")), @r#"
         policy.toml:3:8: hint: vendor "cisco" takes a role and an ACL in the same place, so beside the ACL the role is not sent
         Cisco-AVPair = "ACS:CiscoSecure-Defined-ACL=#ACSACL#-IP-corp-ba3efdc0"
@@ -109,7 +109,7 @@ mod tests {
         // An ACL that is left out is in nobody's way.
         let policy = "optional = [\"acl\"]\nacl-form = \"download\"\nacl = [\"a\", \"b\"]\n[acl.a]\nipv4 = [\"permit ip any any\"]\n[acl.b]\nipv4 = [\"permit ip any any\"]";
         let policy = format!("[profile.a]\naccess = \"accept\"\nrole = \"staff\"\n{policy}");
-        insta::assert_snapshot!(outcome("cisco", &policy), @r#"Filter-Id = "staff""#);
+        insta::assert_snapshot!(outcome("cisco", &policy), @r#"Filter-Id = "staff.in""#);
     }
 
     #[test]

@@ -24,34 +24,7 @@ use super::{
     seldom::Seldom,
 };
 
-pub use super::{ages::Ages, fleet::Match, join::Told};
-
-/// What the directory can say about a key.
-#[derive(Clone, Debug)]
-pub enum Knowledge {
-    /// Young enough to decide by. `refresh`: it nears its age and should be asked again behind the request.
-    Fresh {
-        /// The answer.
-        record: Arc<DeviceRecord>,
-        /// Whether to ask again behind.
-        refresh: bool,
-    },
-    /// Too old to decide by without asking. It stays, because it tells when the device was last compliant.
-    Aged {
-        /// The answer.
-        record: Arc<DeviceRecord>,
-        /// Whether it may be used if nobody answers.
-        servable: bool,
-    },
-    /// A positive "no such device", still believed; or a MAC address that a complete index does not hold.
-    NotRegistered,
-    /// Several devices fit.
-    Ambiguous,
-    /// The index that could tell is not complete, and nobody can be asked.
-    NotReady,
-    /// Nothing: ask.
-    Unknown,
-}
+pub use super::{ages::Ages, fleet::Match, join::Told, knowledge::Knowledge};
 
 /// What became of an answer that was put in.
 #[derive(Clone, Debug)]
@@ -174,7 +147,7 @@ impl Directory {
     /// older of that and the answer counts.
     fn used(&self, place: Place, record: Arc<DeviceRecord>, linked_at: Mono, now: Now, ages: &Ages) -> Knowledge {
         self.fleet.note_use(place, now.mono);
-        by_age(record, linked_at, now, ages)
+        Knowledge::of(record, linked_at, now, ages)
     }
 
     /// Reads ahead what judging these addresses will read: for a batch of requests this takes a fraction of what each of
@@ -487,20 +460,6 @@ impl Directory {
 impl std::fmt::Debug for Directory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Directory").field("devices", &self.len()).finish_non_exhaustive()
-    }
-}
-
-/// `linked_at`: when the key was last known to be the device's; the older of the two counts.
-fn by_age(record: Arc<DeviceRecord>, linked_at: Mono, now: Now, ages: &Ages) -> Knowledge {
-    if record.origin == Origin::Held {
-        return Knowledge::Fresh { record, refresh: false };
-    }
-    let age = now.mono.since(record.answered_at.min(linked_at));
-    if age < ages.compliance_max_age {
-        let refresh = age >= ages.refresh_age(record.intune_id);
-        Knowledge::Fresh { record, refresh }
-    } else {
-        Knowledge::Aged { record, servable: age < ages.stale_for }
     }
 }
 

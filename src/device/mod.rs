@@ -12,6 +12,7 @@ mod fleet;
 pub mod identifier;
 mod index;
 mod join;
+mod knowledge;
 mod last_use;
 pub mod question;
 mod rare_text;

@@ -72,7 +72,8 @@ impl FlipGuard {
             self.flips.pop_front();
         }
         let allowed = known.saturating_mul(usize::from(self.settings.share_percent)) / 100;
-        if self.flips.len() < allowed.max(FLIPS_MIN) {
+        let flips = self.flips.len() + 1;
+        if flips < FLIPS_MIN || flips <= allowed {
             self.flips.push_back((now.mono, Arc::clone(old)));
             return Verdict::Pass;
         }

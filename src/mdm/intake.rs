@@ -268,11 +268,15 @@ mod tests {
 
     #[test]
     fn small_fleets_hold_nothing_below_twenty() {
-        let intake = intake();
-        for number in 0..30 {
-            intake.keep_at(start(), answer(number, start(), Compliance::Compliant), Told::Everything);
+        for devices in [20, 30] {
+            let intake = intake();
+            for number in 0..devices {
+                intake.keep_at(start(), answer(number, start(), Compliance::Compliant), Told::Everything);
+            }
+            flip(&intake, start().advanced(MINUTE), 0..19);
+            assert_eq!(states(&intake), (usize::from(devices) - 19, 0));
+            flip(&intake, start().advanced(MINUTE), 19..20);
+            assert_eq!(states(&intake), (usize::from(devices), 20));
         }
-        flip(&intake, start().advanced(MINUTE), 0..20);
-        assert_eq!(states(&intake), (10, 0));
     }
 }

@@ -53,6 +53,7 @@ impl Intake {
             Verdict::Pass => self.directory.insert(record, told).into_record(),
             Verdict::Hold => self.hold(old, record, told),
             Verdict::Trip(before) => {
+                self.metrics.mass_flips.increment();
                 warn!(
                     server = %self.name, devices = before.len() + 1,
                     "so many devices turned non-compliant at once that their old answers are held; if that was meant, \
@@ -199,10 +200,12 @@ mod tests {
         let intake = fleet(start());
         flip(&intake, now, 0..40);
         assert_eq!(states(&intake), (160, 0));
+        assert_eq!(intake.metrics.mass_flips.value(), 0);
         flip(&intake, now, 40..41);
         assert_eq!(states(&intake), (200, 41));
         flip(&intake, now.advanced(MINUTE), 41..60);
         assert_eq!(states(&intake), (200, 60));
+        assert_eq!(intake.metrics.mass_flips.value(), 1, "the alarm is counted once");
     }
 
     #[test]

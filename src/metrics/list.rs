@@ -89,6 +89,7 @@ families! {
     MDM_QUESTIONS_QUEUED = Gauge "radmit_mdm_questions_queued" ["server"] "Questions that wait or run.";
     MDM_CLOCK_OFFSET = Gauge "radmit_mdm_clock_offset_seconds" ["server"] "How far the clock here is ahead of Microsoft's.";
     MDM_HELD_DEVICES = Gauge "radmit_mdm_held_devices" ["server"] "Devices whose old answers the mass flip guard holds.";
+    MDM_MASS_FLIPS = Counter "radmit_mdm_mass_flips_total" ["server"] "Times that the mass flip guard began to hold old answers.";
     MDM_QUESTIONS_MERGED = Counter "radmit_mdm_questions_merged_total" ["server"] "Questions that joined one about the same device.";
     MDM_QUESTIONS_REFUSED = Counter "radmit_mdm_questions_refused_total" ["server"] "Questions that could not be asked in time.";
     MDM_ROWS_MISMATCHED = Counter "radmit_mdm_rows_mismatched_total" ["server"] "Devices in answers that were not asked for, and were ignored.";

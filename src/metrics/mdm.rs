@@ -66,6 +66,8 @@ pub struct ServerCells {
     pub clock_offset: Gauge,
     /// Devices whose old answers the mass flip guard holds.
     pub held_devices: Gauge,
+    /// Times that the mass flip guard began to hold old answers.
+    pub mass_flips: Counter,
 }
 
 impl ServerCells {
@@ -91,6 +93,7 @@ impl ServerCells {
             syncs_failed: Counter::default(),
             clock_offset: Gauge::default(),
             held_devices: Gauge::default(),
+            mass_flips: Counter::default(),
         }
     }
 
@@ -266,6 +269,7 @@ impl Source for Arc<ServerRegistry> {
         page.counter(&list::MDM_QUESTIONS_MERGED, counter(|cells| &cells.questions_merged))?;
         page.counter(&list::MDM_QUESTIONS_REFUSED, counter(|cells| &cells.questions_refused))?;
         page.counter(&list::MDM_ROWS_MISMATCHED, counter(|cells| &cells.rows_mismatched))?;
+        page.counter(&list::MDM_MASS_FLIPS, counter(|cells| &cells.mass_flips))?;
         page.counter(
             &list::MDM_SYNCS,
             each().flat_map(|(name, cells)| {

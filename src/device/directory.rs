@@ -71,6 +71,8 @@ pub struct Directory {
     denied_macs: Seldom<Key, Denial>,
     denied_ids: Seldom<Key, Denial>,
     links: Seldom<MacAddress, Link>,
+    /// When devices were asked about whose old answers are held. Who finds no room here is asked at its next request.
+    held: Seldom<IntuneId, Mono>,
     devices: AtomicUsize,
     refused: AtomicU64,
     list_complete: AtomicBool,
@@ -106,6 +108,7 @@ impl Directory {
             denied_macs: Seldom::new(outside),
             denied_ids: Seldom::new(outside),
             links: Seldom::new(outside),
+            held: Seldom::new(outside),
             devices: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
             list_complete: AtomicBool::new(false),
@@ -147,7 +150,8 @@ impl Directory {
     /// older of that and the answer counts.
     fn used(&self, place: Place, record: Arc<DeviceRecord>, linked_at: Mono, now: Now, ages: &Ages) -> Knowledge {
         self.fleet.note_use(place, now.mono);
-        Knowledge::of(record, linked_at, now, ages)
+        let asked_at = self.asked_at(&record).min(linked_at);
+        Knowledge::of(record, asked_at, now, ages)
     }
 
     /// Reads ahead what judging these addresses will read: for a batch of requests this takes a fraction of what each of
@@ -172,8 +176,15 @@ impl Directory {
     /// within `stale_for`, and nears the age at which the next request would have to wait.
     pub fn due_in_part(&self, at: usize, now: Now, ages: Ages) -> impl Iterator<Item = IntuneId> + '_ {
         self.fleet.used_in_part(at, now.mono, ages.stale_for, move |record| {
-            record.origin != Origin::Held && record.age(now) >= ages.refresh_age(record.intune_id)
+            now.mono.since(self.asked_at(record)) >= ages.refresh_age(record.intune_id)
         })
+    }
+
+    /// When the device was last asked about. That is when it was answered, unless the answers since are held back.
+    #[must_use]
+    pub fn asked_at(&self, record: &DeviceRecord) -> Mono {
+        let held = if record.origin == Origin::Held { self.held.get(&record.intune_id) } else { None };
+        held.map_or(record.answered_at, |at| at.max(record.answered_at))
     }
 
     /// The record of a device.
@@ -300,10 +311,14 @@ impl Directory {
         Inserted::Kept(record)
     }
 
-    /// Puts `old` back in the place of what came after it, marked as held. Nothing if the device is not known.
-    pub fn hold(&self, old: &DeviceRecord) -> Option<Arc<DeviceRecord>> {
+    /// Keeps `old` in the place of what was answered at `at`, marked as held. Nothing if the device is not known.
+    pub fn hold(&self, old: &DeviceRecord, at: Mono) -> Option<Arc<DeviceRecord>> {
         let _writer = self.writer();
-        self.find(old.intune_id)?;
+        let known = self.find(old.intune_id)?;
+        self.held.insert(old.intune_id, at);
+        if known.origin == Origin::Held {
+            return Some(known);
+        }
         let held = Arc::new(DeviceRecord { origin: Origin::Held, ..old.clone() });
         self.fleet.put(&held);
         Some(held)

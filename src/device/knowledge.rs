@@ -7,10 +7,7 @@ use std::sync::Arc;
 
 use crate::clock::{Mono, Now};
 
-use super::{
-    ages::Ages,
-    record::{DeviceRecord, Origin},
-};
+use super::{ages::Ages, record::DeviceRecord};
 
 /// What the directory can say about a key.
 #[derive(Clone, Debug)]
@@ -40,12 +37,9 @@ pub enum Knowledge {
 }
 
 impl Knowledge {
-    /// What a record comes to. `linked_at`: when the key was last known to be the device's; the older of the two counts.
-    pub(super) fn of(record: Arc<DeviceRecord>, linked_at: Mono, now: Now, ages: &Ages) -> Self {
-        if record.origin == Origin::Held {
-            return Self::Fresh { record, refresh: false };
-        }
-        let age = now.mono.since(record.answered_at.min(linked_at));
+    /// What a record comes to. `asked_at`: when the oldest was asked of all that says that this record is the one.
+    pub(super) fn of(record: Arc<DeviceRecord>, asked_at: Mono, now: Now, ages: &Ages) -> Self {
+        let age = now.mono.since(asked_at);
         if age < ages.compliance_max_age {
             let refresh = age >= ages.refresh_age(record.intune_id);
             Self::Fresh { record, refresh }

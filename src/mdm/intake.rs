@@ -11,7 +11,7 @@ use crate::{
     device::{
         directory::{Directory, Told},
         identifier::IntuneId,
-        record::{DeviceRecord, Origin},
+        record::DeviceRecord,
     },
     metrics::mdm::ServerCells,
 };
@@ -63,7 +63,7 @@ impl Intake {
                     // Whoever turned compliant again meanwhile needs nothing held.
                     if let Some(newer) = self.directory.find(old.intune_id).filter(|newer| !guard.is_compliant(newer)) {
                         guard.hold_back(&newer);
-                        self.directory.hold(&old);
+                        self.directory.hold(&old, newer.answered_at);
                     }
                 }
                 self.hold(old, record, told)
@@ -73,8 +73,7 @@ impl Intake {
 
     fn hold(&self, old: Option<Arc<DeviceRecord>>, record: DeviceRecord, told: Told) -> Arc<DeviceRecord> {
         match old {
-            Some(old) if old.origin == Origin::Held => old,
-            Some(old) => self.directory.hold(&old).unwrap_or(old),
+            Some(old) => self.directory.hold(&old, record.answered_at).unwrap_or(old),
             None => self.directory.insert(record, told).into_record(),
         }
     }
@@ -131,9 +130,10 @@ mod tests {
     use crate::{
         clock::{Mono, Wall},
         device::{
-            directory::Capacity,
+            directory::{Ages, Capacity, Knowledge},
             identifier::Guid,
-            record::{Compliance, DeviceDetails},
+            question::Key,
+            record::{Compliance, DeviceDetails, Origin},
         },
         mdm::settings::{Inventory, Kind, MassFlipGuard},
     };
@@ -256,6 +256,21 @@ mod tests {
         intake.keep_at(now.advanced(MINUTE), answer(3, now.advanced(MINUTE), Compliance::Compliant), Told::Everything);
         flip(&intake, now.advanced(MINUTE), 40..41);
         assert_eq!(states(&intake), (200, 40));
+    }
+
+    #[test]
+    fn a_held_device_is_asked_again_and_another_no_keeps_what_is_held() {
+        let now = start().advanced(MINUTE);
+        let intake = fleet(start());
+        flip(&intake, now, 0..50);
+        let ages = Ages::default();
+        let judged = |at: Now| intake.directory.judge(at, &Key::Device(id(7).0), None, &ages);
+        let later = now.advanced(ages.compliance_max_age);
+        assert!(matches!(judged(later), Knowledge::Aged { servable: true, .. }));
+        let kept = intake.keep_at(later, answer(7, later, Compliance::NonCompliant), Told::Everything);
+        assert_eq!((kept.origin, kept.compliance), (Origin::Held, Compliance::Compliant));
+        assert!(matches!(judged(later), Knowledge::Fresh { .. }));
+        assert_eq!(states(&intake), (200, 50));
     }
 
     #[test]

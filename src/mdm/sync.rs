@@ -267,7 +267,9 @@ impl Sync {
         let (mut found, mut pace) = (Vec::new(), Pace::every(1));
         for part in 0..directory.parts() {
             for record in directory.part(part) {
-                if record.origin != Origin::Held && (!record.ethernet_told || record.answered_at < began) {
+                // What a held device's Ethernet address is, is told when the hold ends.
+                let untold = !record.ethernet_told && record.origin != Origin::Held;
+                if untold || directory.asked_at(&record) < began {
                     found.push((record.details.last_check_in, record.intune_id));
                 }
             }

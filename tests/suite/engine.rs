@@ -121,7 +121,7 @@ fn an_old_record_is_asked_again_and_served_stale_when_nobody_answers() {
 fn an_answer_that_the_guard_holds_says_so_whether_it_was_there_or_waited_for() {
     let mut world = World::new();
     let record = world.know(LAPTOP, Compliance::Compliant);
-    let held = world.directory.hold(&record).unwrap();
+    let held = world.directory.hold(&record, record.answered_at).unwrap();
     let request = world.mab(LAPTOP);
     world.send(&request);
     assert_eq!(world.line(), "accept rule mab lookup=found source=held rule=Compliant");

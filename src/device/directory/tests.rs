@@ -287,18 +287,22 @@ fn strangers_never_push_devices_out() {
 }
 
 #[test]
-fn a_held_answer_is_used_whatever_its_age_until_the_next_one_is_put_in() {
+fn a_held_answer_is_as_old_as_the_one_that_is_held_back_and_is_asked_again_like_any_other() {
     let (directory, now) = (Directory::new(Capacity::default()), start());
     let old = device(1, now);
     directory.insert(old.clone(), Told::Everything);
     let later = now.advanced(20 * MINUTE);
     let flipped = DeviceRecord { compliance: Compliance::NonCompliant, ..device(1, later) };
     directory.insert(flipped.clone(), Told::Everything);
-    directory.hold(&old);
-    let Knowledge::Fresh { record, refresh: false } = by_mac(&directory, later, 1, Medium::Wired, &ages()) else {
-        panic!("a held answer is used");
-    };
+    directory.hold(&old, later.mono);
+    let at = |age: Duration| by_mac(&directory, later.advanced(age), 1, Medium::Wired, &ages());
+    let Knowledge::Fresh { record, refresh: false } = at(MINUTE) else { panic!("a held answer is used") };
     assert_eq!((record.origin, record.compliance), (Origin::Held, Compliance::Compliant));
+    assert_eq!(record.answered_at, now.mono, "policy is told how old it really is");
+    assert!(matches!(at(5 * MINUTE), Knowledge::Aged { servable: true, .. }));
+    assert!(matches!(at(60 * MINUTE), Knowledge::Aged { servable: false, .. }));
+    directory.hold(&old, later.advanced(10 * MINUTE).mono);
+    assert!(matches!(at(12 * MINUTE), Knowledge::Fresh { .. }), "it was asked again meanwhile");
     directory.insert(flipped, Told::Everything);
     let record = directory.find(intune(1)).expect("it was put in");
     assert_eq!((record.origin, record.compliance), (Origin::Lookup, Compliance::NonCompliant));

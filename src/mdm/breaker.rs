@@ -146,8 +146,9 @@ impl Breaker {
         };
         let backed_off = pause.saturating_mul(1 << self.shuts.min(16)).min(most);
         self.shuts = self.shuts.saturating_add(1);
-        // Up to a quarter longer, never shorter than what was asked for.
-        let base = asked.unwrap_or(backed_off).min(limits::RETRY_AFTER_MAX);
+        // Up to a quarter longer, never shorter than what was asked for, nor than without a wish: with `Retry-After: 0` each
+        // refusal would be followed by the next try at once.
+        let base = asked.map_or(backed_off, |asked| asked.max(backed_off)).min(limits::RETRY_AFTER_MAX);
         let pause = base + base / 4 * (chance & 0xff) / 256;
         self.state = State::Shut { until: now.mono.plus(pause), because };
         first.then_some(Change::Shut(because, pause))
@@ -230,6 +231,17 @@ mod tests {
         let mut breaker = Breaker::default();
         breaker.note(start(), Report::Throttled { retry_after: None }, 0);
         assert_eq!(breaker.shut(start()), Some((Failure::Throttled, start().mono.plus(SECOND))));
+    }
+
+    #[test]
+    fn a_retry_after_of_nothing_backs_off_as_if_there_were_none() {
+        let (mut breaker, mut now) = (Breaker::default(), start());
+        for expected in [1, 2, 4, 8] {
+            breaker.note(now, Report::Throttled { retry_after: Some(Duration::ZERO) }, 0);
+            assert_eq!(breaker.shut(now), Some((Failure::Throttled, now.mono.plus(SECOND * expected))));
+            now = now.advanced(SECOND * expected);
+            assert!(breaker.admit(now).is_ok());
+        }
     }
 
     #[test]

@@ -447,7 +447,7 @@ impl Patience {
 
 fn pause_after(complaint: &Complaint, tries: u32) -> Duration {
     let own = spread(Duration::from_millis(250).saturating_mul(1 << tries.min(8)));
-    complaint.retry_after.map_or(own, |asked| asked.min(limits::RETRY_AFTER_MAX).max(Duration::from_millis(100)))
+    complaint.retry_after.map_or(own, |asked| asked.min(limits::RETRY_AFTER_MAX).max(own))
 }
 
 fn hash_of(page: &str) -> u64 {

@@ -255,6 +255,9 @@ pub const LOOKUPS_IN_FLIGHT_MAX: usize = 256;
 pub const INVENTORY_QUESTIONS_MAX: usize = 4_096;
 /// Credentials of one app: one, and its successor while they are exchanged.
 pub const CREDENTIALS_MAX: usize = 2;
+/// The shortest `compliance-max-age` with which used devices are kept fresh behind: below it each of them would be asked about
+/// all the time, whether it comes back or not.
+pub const REFRESHED_AGE_MIN: Duration = Duration::from_secs(3);
 /// The longest that one call may take. Answers that come too late for their request are still good for the next one.
 pub const CALL_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 /// The longest that one page of a list may take: Graph is slow at large tenants.

@@ -13,6 +13,7 @@ use crate::{
         directory::Ages,
         question::{Key, Question, ServerIndex},
     },
+    limits,
 };
 
 use super::{
@@ -81,6 +82,9 @@ impl Tend {
     /// Asks again about devices that were used lately and near their age, a part of the directory at a time, so that a
     /// whole round takes a tenth of that age and nothing is asked in bursts.
     fn refresh_used(&mut self, now: Now) {
+        if self.ages.compliance_max_age < limits::REFRESHED_AGE_MIN {
+            return;
+        }
         let directory = Arc::clone(self.client.intake().directory());
         let round = (self.ages.compliance_max_age / 10).max(BEAT);
         let parts = u32::try_from(directory.parts()).unwrap_or(u32::MAX);

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tracing::{debug, warn};
 
 use crate::{
-    clock::{self, Mono, Now},
+    clock::{self, Now},
     device::{
         directory::Ages,
         question::{Key, Question, ServerIndex},
@@ -17,7 +17,10 @@ use crate::{
 };
 
 use super::{
-    intune::client::{Client, Errand},
+    intune::{
+        About,
+        client::{Client, Errand},
+    },
     settings::{Api, Intune, Settings},
 };
 
@@ -26,6 +29,10 @@ const BEAT: Duration = Duration::from_millis(100);
 
 /// How often the compliance retrieval service is asked about itself.
 const ABOUT_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// Half of the first pause after a failure; each next one is twice as long, up to the last.
+const ABOUT_RETRY: Duration = Duration::from_millis(500);
+const ABOUT_RETRY_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// Looks after one server.
 #[derive(Clone, Debug)]
@@ -39,7 +46,6 @@ pub(super) struct Tend {
     /// The part of the directory that is looked at next, and the part of a beat that is left over.
     part: usize,
     parts_owed: f64,
-    about_at: Option<Mono>,
 }
 
 impl Tend {
@@ -52,10 +58,14 @@ impl Tend {
     ) -> Self {
         let refreshed_per_second = usize::try_from(intune.requests_per_second / 2).unwrap_or(usize::MAX).max(1);
         let ages = settings.ages;
-        Self { index, ages, client, wake, refreshed_per_second, part: 0, parts_owed: 0.0, about_at: None }
+        Self { index, ages, client, wake, refreshed_per_second, part: 0, parts_owed: 0.0 }
     }
 
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(self) {
+        tokio::join!(self.clone().beat(), self.keep_about());
+    }
+
+    async fn beat(mut self) {
         let mut ticks = tokio::time::interval(BEAT);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
@@ -65,7 +75,6 @@ impl Tend {
             self.client.intake().tick(now);
             self.client.keep_tokens();
             self.show(now);
-            self.ask_about(now);
         }
     }
 
@@ -113,29 +122,36 @@ impl Tend {
         }
     }
 
-    /// Once a day: where the service sends users who must enrol.
-    fn ask_about(&mut self, now: Now) {
+    /// Once a day: where the service sends users who must enrol. After a failure sooner.
+    async fn keep_about(&self) {
         if !self.client.uses(Api::ComplianceRetrieval) {
             return;
         }
-        if self.about_at.is_some_and(|at| now.mono.since(at) < ABOUT_EVERY) {
-            return;
-        }
-        self.about_at = Some(now.mono);
-        let client = Arc::clone(&self.client);
-        tokio::spawn(async move {
-            match client.retrieval_about(&mut Errand::background()).await {
+        let mut failures = 0u32;
+        loop {
+            let pause = match self.client.retrieval_about(&mut Errand::background()).await {
                 Ok(about) => {
-                    let url = about.redirect_url;
-                    if url.is_some_and(|url| !client.intake().directory().note_enrolment_url(&url)) {
-                        warn!(
-                            server = client.line().name(),
-                            "the service names too many places to enrol; an earlier one stays"
-                        );
-                    }
+                    failures = 0;
+                    self.note_about(&about);
+                    ABOUT_EVERY
                 }
-                Err(complaint) => debug!(server = client.line().name(), "no mdminfo: {}", complaint.sentence),
-            }
-        });
+                Err(complaint) => {
+                    failures = failures.saturating_add(1);
+                    debug!(server = self.client.line().name(), "no mdminfo: {}", complaint.sentence);
+                    ABOUT_RETRY.saturating_mul(1 << failures.min(16)).min(ABOUT_RETRY_MAX)
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    fn note_about(&self, about: &About) {
+        let directory = self.client.intake().directory();
+        if about.redirect_url.as_ref().is_some_and(|url| !directory.note_enrolment_url(url)) {
+            warn!(
+                server = self.client.line().name(),
+                "the service names too many places to enrol; an earlier one stays"
+            );
+        }
     }
 }

@@ -12,5 +12,5 @@ pub(super) mod lookup;
 mod wire;
 mod xml;
 
-pub(super) use compliance::bare as bare_record;
+pub(super) use compliance::{About, bare as bare_record};
 pub(super) use graph::{BATCH_PARTS_MAX, ListPage, Single};

@@ -252,6 +252,22 @@ async fn the_service_says_where_users_enrol() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_users_enrol_is_asked_again_after_a_failure() {
+    let sim = start_sim(Fleet::demo()).await;
+    sim.cloud().add_fault(Fault::new(Surfaces::of(Surface::ServiceDetails), FaultKind::Html).times(1));
+    let world = World::of(
+        sim,
+        |intune| {
+            intune.polling_interval = Duration::ZERO;
+            intune.incremental_interval = Duration::ZERO;
+        },
+        |_| {},
+    );
+    until("mdminfo", || world.directory.enrolment_url().is_some()).await;
+    assert_eq!(world.cloud().statistics().of(Surface::ServiceDetails).requests, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_inventory_file_answers_like_a_cloud_and_fails_like_one() {
     let folder = std::env::temp_dir().join(format!("radmit-inventory-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("it can be made");

@@ -337,6 +337,7 @@ impl Sync {
         }
         let interval = self.polling_interval.max(BROAD_INTERVAL);
         let directory = self.client.intake().directory();
+        let metrics = self.client.line().metrics();
         let mut unasked = 0u32;
         loop {
             if let Some(asked_at) = self.broadly_asked_at() {
@@ -350,9 +351,12 @@ impl Sync {
             match self.fetch_noncompliant().await {
                 Ok(devices) => {
                     self.failing.store(false, Relaxed);
+                    metrics.syncs_completed.increment();
+                    metrics.last_sync.set(clock::now().wall.as_secs());
                     info!(server, devices, "the list of devices that are not compliant came in");
                 }
                 Err(complaint) => {
+                    metrics.syncs_failed.increment();
                     self.complain("the list of devices that are not compliant", &complaint);
                     if !complaint.asked {
                         // Nobody counted it, as while there is no token: four hours would be lost for nothing.

@@ -136,6 +136,8 @@ async fn without_graph_the_devices_that_are_not_compliant_are_listed_once() {
     let record = world.directory.find(intune_id(LT_0043)).expect("it is the one");
     assert_eq!(record.compliance, Compliance::NonCompliant);
     assert_eq!(world.cloud().statistics().of(Surface::ComplianceList).requests, 1);
+    until("the count", || world.metrics.syncs_completed.value() == 1).await;
+    assert!(world.metrics.last_sync.value() > 0);
 }
 
 /// Trap 8: the service refuses the broad list with 503 within four hours, and a reload or a restart is no reason to ask.

@@ -17,10 +17,10 @@ use crate::{
 };
 
 use super::{
-    breaker::{Breaker, Change, Report},
-    chance,
+    breaker::{Change, Report},
     desk::Desk,
     explain::Complaint,
+    gates::Gates,
     skew::{Skew, Told},
     transport::{Broken, Call, Reply, Transport},
 };
@@ -34,7 +34,7 @@ pub(super) struct Line {
     name: Arc<str>,
     transport: Transport,
     desk: Mutex<Desk>,
-    breakers: Mutex<[Breaker; Service::ALL.len()]>,
+    gates: Gates,
     skew: Mutex<Skew>,
     metrics: Arc<ServerCells>,
 }
@@ -53,7 +53,7 @@ pub(super) enum Payment {
 impl Line {
     pub(super) fn new(name: Arc<str>, transport: Transport, per_second: u32, metrics: Arc<ServerCells>) -> Self {
         let desk = Mutex::new(Desk::new(per_second));
-        Self { name, transport, desk, breakers: Mutex::default(), skew: Mutex::default(), metrics }
+        Self { name, transport, desk, gates: Gates::default(), skew: Mutex::default(), metrics }
     }
 
     /// The name of the server, for the log.
@@ -72,7 +72,7 @@ impl Line {
 
     /// Why a service is not asked now, and until when.
     pub(super) fn shut(&self, service: Service, now: Now) -> Option<(Failure, Mono)> {
-        self.breakers().get(service as usize)?.shut(now)
+        self.gates.shut(service, now)
     }
 
     /// Sends one call. The caller judges the reply and must [`Self::note`] what it is worth.
@@ -84,7 +84,7 @@ impl Line {
         // Paid before it is let through: whoever has the place of the one call that may try must not wait or give up.
         self.refuse_if_shut(service)?;
         self.pay(payment, &call, name).await?;
-        self.admit(service)?;
+        self.gates.admit(service, clock::now())?;
         let host = call.url.host_str().unwrap_or("").to_owned();
         let is_fair = call.timeout >= FAIR_TIMEOUT;
         match self.transport.send(call).await {
@@ -109,8 +109,7 @@ impl Line {
     pub(super) fn note(&self, service: Service, outcome: Result<(), &Complaint>) {
         let now = clock::now();
         let report = self.count(service, outcome);
-        let change =
-            self.breakers().get_mut(service as usize).and_then(|breaker| breaker.note(now, report, chance::roll()));
+        let change = self.gates.note(service, now, report, outcome.err());
         match (change, outcome) {
             (Some(Change::Shut(failure, pause)), Err(complaint)) => {
                 self.metrics.note_shut(service, true);
@@ -140,20 +139,12 @@ impl Line {
         report
     }
 
-    fn admit(&self, service: Service) -> Result<(), Complaint> {
-        let mut breakers = self.breakers();
-        let Some(breaker) = breakers.get_mut(service as usize) else { return Ok(()) };
-        let now = clock::now();
-        breaker.admit(now).map_err(|(failure, until)| refused(service, failure, until.since(now.mono)))
-    }
-
     /// Refuses if a service is not asked now, without taking the place of the one call that may try.
     ///
     /// # Errors
     /// As [`Self::send`] would.
     pub(super) fn refuse_if_shut(&self, service: Service) -> Result<(), Complaint> {
-        let now = clock::now();
-        self.shut(service, now).map_or(Ok(()), |(failure, until)| Err(refused(service, failure, until.since(now.mono))))
+        self.gates.refuse_if_shut(service, clock::now())
     }
 
     async fn pay(&self, payment: Payment, call: &Call, service: &str) -> Result<(), Complaint> {
@@ -209,16 +200,6 @@ impl Line {
     fn skew(&self) -> MutexGuard<'_, Skew> {
         self.skew.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn breakers(&self) -> MutexGuard<'_, [Breaker; Service::ALL.len()]> {
-        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The complaint of our own shut breaker, with the time until a call may try again.
-fn refused(service: Service, failure: Failure, wait: Duration) -> Complaint {
-    let sentence = format!("{} is not asked for a while after failures", service.name());
-    Complaint { retry_after: Some(wait), ..Complaint::new(failure, sentence) }.unasked()
 }
 
 #[cfg(test)]
@@ -254,8 +235,9 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_can_not_be_paid_does_not_take_the_place_of_the_one_that_may_try() {
         let line = line();
-        let over = Complaint { retry_after: Some(Duration::ZERO), ..Complaint::new(Failure::Throttled, "429") };
-        line.note(Service::Graph, Err(&over));
+        let now = clock::now();
+        let long_ago = Now { mono: now.mono.minus(Duration::from_secs(60)), ..now };
+        line.gates.note(Service::Graph, long_ago, Report::Throttled { retry_after: None }, None);
         for _ in 0..200 {
             line.desk().book(clock::now());
         }

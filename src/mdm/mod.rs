@@ -15,6 +15,7 @@ pub mod desk;
 pub mod doctor;
 mod explain;
 mod flip;
+mod gates;
 mod intake;
 mod intune;
 mod inventory;

@@ -18,6 +18,7 @@ use super::{
     identifier::{EntraId, IntuneId, MacAddress},
     index::Walk,
     join::Joiner,
+    last_use::LastUse,
     question::{Key, Medium},
     rare_text::RareText,
     record::{DeviceRecord, Origin},
@@ -91,10 +92,11 @@ struct Denial {
     ambiguous: bool,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Link {
     device: IntuneId,
     at: Mono,
+    last_use: Arc<LastUse>,
 }
 
 impl Directory {
@@ -129,28 +131,27 @@ impl Directory {
         match key {
             Key::Device(guid) => {
                 if let Some((place, record)) = self.fleet.find(IntuneId(*guid)) {
-                    return self.used(place, record, Mono::NEVER, now, ages);
+                    return self.used(place, record, now, ages);
                 }
                 match self.look_by_entra_id(now, EntraId(*guid)) {
-                    (Match::One(record), Some(place)) => self.used(place, record, Mono::NEVER, now, ages),
+                    (Match::One(record), Some(place)) => self.used(place, record, now, ages),
                     // Asking brings all of its rows, and may end the doubt.
                     (Match::Ambiguous(record), _) if record.age(now) < ages.compliance_max_age => Knowledge::Ambiguous,
                     _ => self.judge_outside(now, key, ages),
                 }
             }
             Key::Mac(mac) => match self.look_by_mac(now, *mac) {
-                (Match::One(record), Some(place)) => self.used(place, record, Mono::NEVER, now, ages),
+                (Match::One(record), Some(place)) => self.used(place, record, now, ages),
                 (Match::Ambiguous(_), _) => Knowledge::Ambiguous,
                 _ => self.judge_unlisted_mac(now, *mac, medium, ages),
             },
         }
     }
 
-    /// A device was found, and somebody asks about it. `linked_at`: when the key was last known to be the device's; the
-    /// older of that and the answer counts.
-    fn used(&self, place: Place, record: Arc<DeviceRecord>, linked_at: Mono, now: Now, ages: &Ages) -> Knowledge {
+    /// A device was found, and somebody asks about it.
+    fn used(&self, place: Place, record: Arc<DeviceRecord>, now: Now, ages: &Ages) -> Knowledge {
         self.fleet.note_use(place, now.mono);
-        let asked_at = self.asked_at(&record).min(linked_at);
+        let asked_at = self.asked_at(&record);
         Knowledge::of(record, asked_at, now, ages)
     }
 
@@ -177,6 +178,17 @@ impl Directory {
     pub fn due_in_part(&self, at: usize, now: Now, ages: Ages) -> impl Iterator<Item = IntuneId> + '_ {
         self.fleet.used_in_part(at, now.mono, ages.stale_for, move |record| {
             now.mono.since(self.asked_at(record)) >= ages.refresh_age(record.intune_id)
+        })
+    }
+
+    /// The MAC addresses that should be asked again although nobody waits: as [`Self::due_in_part`], of those that only
+    /// [`Self::link`] made known. Asking about the device's id would tell nothing about them.
+    pub fn due_links(&self, now: Now, ages: Ages) -> impl Iterator<Item = MacAddress> + '_ {
+        let used = self.links.cache().iter().filter(move |(_, link)| link.last_use.is_within(now.mono, ages.stale_for));
+        used.filter_map(move |(mac, link)| {
+            let record = self.find(link.device)?;
+            let asked_at = self.asked_at(&record).min(link.at);
+            (now.mono.since(asked_at) >= ages.refresh_age(link.device)).then_some(*mac)
         })
     }
 
@@ -229,13 +241,13 @@ impl Directory {
     /// The device that the compliance retrieval service said has this address, and when.
     #[must_use]
     pub fn find_by_link(&self, mac: MacAddress) -> Option<(Arc<DeviceRecord>, Mono)> {
-        self.look_by_link(mac).map(|(_, record, at)| (record, at))
+        self.look_by_link(mac).map(|(link, record)| (record, link.at))
     }
 
-    fn look_by_link(&self, mac: MacAddress) -> Option<(Place, Arc<DeviceRecord>, Mono)> {
+    fn look_by_link(&self, mac: MacAddress) -> Option<(Link, Arc<DeviceRecord>)> {
         let link = self.links.get(&mac)?;
-        let (place, record) = self.fleet.find(link.device)?;
-        Some((place, record, link.at))
+        let record = self.find(link.device)?;
+        Some((link, record))
     }
 
     /// Whether a MAC address that is not in the index belongs to no device. `None` and virtual media may be either.
@@ -252,8 +264,11 @@ impl Directory {
         if mac.is_unusable() {
             return Knowledge::NotRegistered;
         }
-        if let Some((place, record, linked_at)) = self.look_by_link(mac) {
-            return self.used(place, record, linked_at, now, ages);
+        if let Some((link, record)) = self.look_by_link(mac) {
+            // Not the device's own use: asking about its id would make the record young, and not the link.
+            link.last_use.note(now.mono);
+            let asked_at = self.asked_at(&record).min(link.at);
+            return Knowledge::of(record, asked_at, now, ages);
         }
         match self.judge_outside(now, &Key::Mac(mac), ages) {
             Knowledge::Unknown if ages.mac_can_be_asked => Knowledge::Unknown,
@@ -348,7 +363,8 @@ impl Directory {
     /// Remembers that the compliance retrieval service knows `mac` as an address of `device`.
     pub fn link(&self, mac: MacAddress, device: IntuneId, at: Mono) {
         if !mac.is_unusable() {
-            self.links.insert(mac, Link { device, at });
+            let last_use = self.links.get(&mac).map(|link| link.last_use).unwrap_or_default();
+            self.links.insert(mac, Link { device, at, last_use });
             self.denied_macs.invalidate(&Key::Mac(mac));
         }
     }

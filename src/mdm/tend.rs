@@ -2,7 +2,7 @@
 //!
 //! Owns the rhythm. Each of the things is done elsewhere.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 use tracing::{debug, warn};
@@ -11,6 +11,7 @@ use crate::{
     clock::{self, Now},
     device::{
         directory::Ages,
+        identifier::MacAddress,
         question::{Key, Question, ServerIndex},
     },
     limits,
@@ -46,6 +47,9 @@ pub(super) struct Tend {
     /// The part of the directory that is looked at next, and the part of a beat that is left over.
     part: usize,
     parts_owed: f64,
+    /// MAC addresses that are asked about next.
+    // Bound: the links of the directory, `limits::OUTSIDE_ANSWERS_MAX`.
+    links: VecDeque<MacAddress>,
 }
 
 impl Tend {
@@ -58,7 +62,7 @@ impl Tend {
     ) -> Self {
         let refreshed_per_second = usize::try_from(intune.requests_per_second / 2).unwrap_or(usize::MAX).max(1);
         let ages = settings.ages;
-        Self { index, ages, client, wake, refreshed_per_second, part: 0, parts_owed: 0.0 }
+        Self { index, ages, client, wake, refreshed_per_second, part: 0, parts_owed: 0.0, links: VecDeque::new() }
     }
 
     pub(super) async fn run(self) {
@@ -102,21 +106,19 @@ impl Tend {
         while self.parts_owed >= 1.0 {
             self.parts_owed -= 1.0;
             self.part = (self.part + 1) % directory.parts().max(1);
+            if self.part == 0 && self.links.is_empty() {
+                self.links.extend(directory.due_links(now, self.ages));
+            }
             // What is asked behind is served last; a queue of it would only grow old.
             if self.client.line().desk().queued_behind() >= most || self.client.refuses(now).is_some() {
                 return;
             }
             for id in directory.due_in_part(self.part, now, self.ages).take(most) {
-                let question = Question {
-                    server: self.index,
-                    key: Key::Device(id.0),
-                    medium: None,
-                    deadline: None,
-                    shard: 0,
-                    client: 0,
-                    never_seen: false,
-                };
-                let _ = self.client.line().desk().ask(now, &question);
+                ask_behind(&self.client, self.index, now, Key::Device(id.0));
+            }
+            let links = self.links.len().min(most);
+            for mac in self.links.drain(..links) {
+                ask_behind(&self.client, self.index, now, Key::Mac(mac));
             }
             self.wake.notify_one();
         }
@@ -154,4 +156,10 @@ impl Tend {
             );
         }
     }
+}
+
+fn ask_behind(client: &Client, server: ServerIndex, now: Now, key: Key) {
+    let question = Question { server, key, medium: None, deadline: None, shard: 0, client: 0, never_seen: false };
+    // If there is no room, the next round asks.
+    let _ = client.line().desk().ask(now, &question);
 }

@@ -364,6 +364,26 @@ fn a_device_that_was_used_is_due_before_it_ages_and_one_that_was_not_never_is() 
     assert!(!due(5 * MINUTE), "who comes anew was not used");
 }
 
+#[test]
+fn a_link_that_was_used_is_due_before_it_ages_by_its_own_address() {
+    let (directory, now) = (Directory::new(Capacity::default()), start());
+    directory.insert(device(1, now), Told::Everything);
+    directory.link(mac(77), intune(1), now.mono);
+    directory.link(mac(78), intune(1), now.mono);
+    let due = |at: Now| directory.due_links(at, ages()).collect::<Vec<_>>();
+    assert!(matches!(by_mac(&directory, now, 77, Medium::Wired, &ages()), Knowledge::Fresh { .. }));
+    assert_eq!(due(now.advanced(3 * MINUTE)), []);
+    // The device itself was asked about since: that says nothing about the address.
+    let later = now.advanced(5 * MINUTE);
+    directory.insert(device(1, later), Told::Everything);
+    assert_eq!(due(later), [mac(77)], "the other one was not used");
+    let used = (0..directory.parts()).flat_map(|part| directory.due_in_part(part, later.advanced(DAY), ages()));
+    assert_eq!(used.count(), 0, "it was used by its link only");
+    directory.link(mac(77), intune(1), later.mono);
+    assert_eq!(due(later), []);
+    assert_eq!(due(later.advanced(5 * MINUTE)), [mac(77)], "a new answer does not make it unused");
+}
+
 // --- against a model --------------------------------------------------------------------------------------------------
 
 /// What the directory should say, told the simplest way: everything in vectors, looked through from the front.

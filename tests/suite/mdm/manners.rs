@@ -99,6 +99,30 @@ async fn a_used_device_is_refreshed_before_it_ages() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_only_compliance_retrieval_knows_is_refreshed_before_it_ages() {
+    let world = World::of(
+        start_sim(Fleet::demo()).await,
+        |intune| {
+            intune.polling_interval = Duration::ZERO;
+            intune.lookup = vec![Api::ComplianceRetrieval];
+        },
+        |settings| {
+            let mac_can_be_asked = settings.mac_can_be_asked();
+            settings.ages = Ages { compliance_max_age: Duration::from_secs(3), mac_can_be_asked, ..Ages::default() };
+        },
+    );
+    found(world.ask(mac(WIFI)).await);
+    let linked_at = || {
+        let address = MacAddress::parse(WIFI.as_bytes()).expect("it is one");
+        world.directory.find_by_link(address).expect("it is linked").1
+    };
+    let first = linked_at();
+    assert!(matches!(world.judge(mac(WIFI), Medium::Wired), Knowledge::Fresh { .. }));
+    until("a refresh", || linked_at() > first).await;
+    assert!(matches!(world.judge(mac(WIFI), Medium::Wired), Knowledge::Fresh { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_answers_hardly_count_nobody_is_asked_behind() {
     let worlds = [aging(Duration::ZERO).await, aging(Duration::from_millis(100)).await];
     for world in &worlds {

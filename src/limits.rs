@@ -92,7 +92,9 @@ pub const REPLY_LIFETIME: Duration = Duration::from_secs(10);
 pub const PARKED_REQUESTS_MAX: usize = 16_384;
 /// Rejects of one shard that wait for their delay. When full the oldest leaves early.
 pub const DELAYED_REJECTS_MAX: usize = 8_192;
-/// Questions that wait for the MDM worker. When full the request is decided at once as `throttled`.
+/// Questions that wait for the MDM worker: half of them about strangers, a quarter about known devices, a quarter for which
+/// nobody waits. When one of these is full, the newest question of the client that has most of it leaves, and who waits for
+/// it is told `throttled`; a client that has most itself is told so at once.
 pub const QUESTIONS_QUEUED_MAX: usize = 65_536;
 /// Answers that wait for one shard; the worker drops beyond it, and the request meets its deadline.
 pub const ANSWERS_QUEUED_MAX: usize = 65_536;

@@ -2,10 +2,7 @@
 //!
 //! Owns the queue and its shares as plain data on given times. It makes no call and stores no answer.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use crate::{
     clock::{Mono, Now},
@@ -13,25 +10,64 @@ use crate::{
     limits,
 };
 
-use super::budget::Budget;
+use super::{
+    budget::Budget,
+    turns::{Place, Turns},
+};
 
 /// The waiting questions of one server, and its budget.
 ///
-/// Known devices come before strangers at least every second time; among strangers the asking clients take turns, so
-/// that one client gets at most half of the strangers' half while others want it. Background work gets what is left, and
-/// one token in sixteen when nothing is left.
+/// Known devices and strangers have half of the tokens each while both want them, whatever a lookup takes; among each of
+/// them the asking clients take turns, so that one client gets at most half of the half while others want it. Background
+/// work gets what is left, and one token in sixteen when nothing is left.
 #[derive(Debug)]
 pub struct Desk {
     budget: Budget,
     waiting: HashMap<Key, Waiting>,
-    known: VecDeque<Key>,
-    strangers: Strangers,
-    behind: VecDeque<Key>,
-    /// Whether it is the strangers' turn.
-    turn_of_strangers: bool,
-    /// Inline questions since the last token for the background.
+    known: Lane,
+    strangers: Lane,
+    behind: Lane,
+    /// Inline calls since the last token for the background.
     inline_in_a_row: u32,
-    in_flight: [usize; Class::COUNT],
+    /// Questions that left for others and for which somebody waits.
+    // Bound: `limits::QUESTIONS_QUEUED_MAX`; of more nobody is told, and their requests meet their deadline.
+    evicted: Vec<(Key, Finished)>,
+}
+
+/// The questions of one class.
+#[derive(Debug)]
+struct Lane {
+    turns: Turns,
+    in_flight: usize,
+    /// Calls of those that run.
+    calls: usize,
+    /// Tokens that it had, as far as it counts beside the other lane's.
+    spent: u64,
+    /// Calls that a question takes, in sixteenths: the mean of the last ones.
+    cost: usize,
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self { turns: Turns::default(), in_flight: 0, calls: 0, spent: 0, cost: Self::CALL }
+    }
+}
+
+impl Lane {
+    /// One call of [`Self::cost`].
+    const CALL: usize = 16;
+
+    /// Tokens that a lane may save up while its calls hang.
+    const CREDIT: u64 = 32;
+
+    /// What questions that run will still take, in sixteenths of a call.
+    fn outstanding(&self) -> usize {
+        (self.in_flight * self.cost).saturating_sub(self.calls * Self::CALL)
+    }
+
+    fn learn(&mut self, calls: usize) {
+        self.cost = (self.cost - self.cost / 16 + calls).max(Self::CALL);
+    }
 }
 
 /// Which questions come first.
@@ -46,21 +82,11 @@ pub enum Class {
 }
 
 impl Class {
-    const COUNT: usize = 3;
-
     const fn of(question: &Question) -> Self {
         match (question.deadline, question.never_seen) {
             (None, _) => Self::Behind,
             (Some(_), true) => Self::Stranger,
             (Some(_), false) => Self::Known,
-        }
-    }
-
-    const fn at(self) -> usize {
-        match self {
-            Self::Behind => 0,
-            Self::Stranger => 1,
-            Self::Known => 2,
         }
     }
 
@@ -73,12 +99,11 @@ impl Class {
         }
     }
 
-    /// How many questions may wait before one of this class is refused.
+    /// How many questions of this class may wait. Each has a room of its own: strangers never keep out who is known.
     const fn queued_max(self) -> usize {
         match self {
-            Self::Behind => limits::QUESTIONS_QUEUED_MAX / 4,
             Self::Stranger => limits::QUESTIONS_QUEUED_MAX / 2,
-            Self::Known => limits::QUESTIONS_QUEUED_MAX,
+            Self::Behind | Self::Known => limits::QUESTIONS_QUEUED_MAX / 4,
         }
     }
 }
@@ -86,13 +111,14 @@ impl Class {
 #[derive(Clone, Debug)]
 struct Waiting {
     class: Class,
+    place: Place,
     medium: Option<Medium>,
     shards: Shards,
     /// When the last of those who wait gives up.
     deadline: Option<Mono>,
     asked_at: Mono,
-    client: u32,
-    started: bool,
+    /// Calls that it took; none before it is started.
+    calls: usize,
 }
 
 /// A question whose turn it is; its token is taken.
@@ -124,6 +150,8 @@ pub struct Finished {
     pub shards: Shards,
     /// Who waited.
     pub class: Class,
+    /// Whose turn it was.
+    pub client: u32,
     /// When it was first asked.
     pub asked_at: Mono,
 }
@@ -135,23 +163,26 @@ impl Desk {
     /// How long the background waits before it asks again for a token that others want.
     const BACKGROUND_PATIENCE: Duration = Duration::from_millis(20);
 
+    /// The client of questions that no client asked.
+    pub const OURSELVES: u32 = u32::MAX;
+
     /// A desk with a full bucket.
     #[must_use]
     pub fn new(requests_per_second: u32) -> Self {
         Self {
             budget: Budget::new(requests_per_second),
             waiting: HashMap::new(),
-            known: VecDeque::new(),
-            strangers: Strangers::default(),
-            behind: VecDeque::new(),
-            turn_of_strangers: false,
+            known: Lane::default(),
+            strangers: Lane::default(),
+            behind: Lane::default(),
             inline_in_a_row: 0,
-            in_flight: [0; Class::COUNT],
+            evicted: Vec::new(),
         }
     }
 
     /// Queues a question, or joins it to one about the same key. `Err`: it can't be asked by its deadline. It then
-    /// stays in the queue if there is room, because its answer is good for the next request.
+    /// stays in the queue if there is room, because its answer is good for the next request. When there is none, the
+    /// newest question of the client that has most leaves.
     ///
     /// # Errors
     /// The failure to judge by.
@@ -163,73 +194,95 @@ impl Desk {
         if waiting.medium != question.medium {
             waiting.medium = None;
         }
-        if waiting.started {
+        if waiting.calls > 0 {
             waiting.shards.add(question);
             return Ok(());
         }
-        if class > waiting.class {
-            waiting.class = class;
-            waiting.client = question.client;
-            self.enqueue(question, class);
+        let (old, place) = (waiting.class, waiting.place);
+        let turns = &self.lane(old).turns;
+        if class > old {
+            self.make_room(class, question.client)?;
+            self.move_to(question, class);
+        } else if class == old && turns.len_of(question.client) < turns.len_of(place.client) {
+            // Whoever has more questions must not keep back what another one waits for.
+            self.move_to(question, class);
         }
         self.promise(now, question)
     }
 
     fn add(&mut self, now: Now, question: &Question, class: Class) -> Result<(), Failure> {
-        if self.waiting.len() >= class.queued_max() {
-            return Err(Failure::Throttled);
-        }
+        self.make_room(class, question.client)?;
         let waiting = Waiting {
             class,
+            place: self.lane_mut(class).turns.push(question.client, question.key),
             medium: question.medium,
             shards: Shards::default(),
             deadline: None,
             asked_at: now.mono,
-            client: question.client,
-            started: false,
+            calls: 0,
         };
         self.waiting.insert(question.key, waiting);
-        self.enqueue(question, class);
         self.promise(now, question)
     }
 
-    fn enqueue(&mut self, question: &Question, class: Class) {
-        match class {
-            Class::Known => self.known.push_back(question.key),
-            Class::Stranger => self.strangers.push(question.client, question.key),
-            Class::Behind => self.behind.push_back(question.key),
+    fn make_room(&mut self, class: Class, client: u32) -> Result<(), Failure> {
+        let turns = &mut self.lane_mut(class).turns;
+        if turns.len() < class.queued_max() {
+            return Ok(());
+        }
+        let leaving =
+            turns.newest_of_longest(client).and_then(|place| turns.remove(place)).ok_or(Failure::Throttled)?;
+        if let Some(waiting) = self.waiting.remove(&leaving)
+            && waiting.deadline.is_some()
+            && self.evicted.len() < limits::QUESTIONS_QUEUED_MAX
+        {
+            self.evicted.push((leaving, waiting.finished()));
+        }
+        Ok(())
+    }
+
+    fn move_to(&mut self, question: &Question, class: Class) {
+        let Some((old, place)) = self.waiting.get(&question.key).map(|waiting| (waiting.class, waiting.place)) else {
+            return;
+        };
+        self.lane_mut(old).turns.remove(place);
+        let place = self.lane_mut(class).turns.push(question.client, question.key);
+        if let Some(waiting) = self.waiting.get_mut(&question.key) {
+            (waiting.class, waiting.place) = (class, place);
         }
     }
 
     /// Notes who waits, unless the turn comes too late for them.
     fn promise(&mut self, now: Now, question: &Question) -> Result<(), Failure> {
         let Some(deadline) = question.deadline else { return Ok(()) };
-        let Some(waiting) = self.waiting.get_mut(&question.key) else { return Ok(()) };
-        // Places are estimated from behind: who joins a question near the front may be refused although it comes in
-        // time. Then the answer is there for the next request.
-        let ahead = match waiting.class {
-            Class::Known => {
-                let before = self.known.len().saturating_sub(1);
-                before + self.strangers.len().min(before)
-            }
-            Class::Stranger | Class::Behind => {
-                let before = self.strangers.ahead_of(question.client);
-                before + self.known.len().min(before + 1)
-            }
-        };
+        let Some(waiting) = self.waiting.get(&question.key) else { return Ok(()) };
+        let ahead = self.calls_ahead_of(waiting);
         if self.budget.expect(now, ahead) > deadline {
             return Err(Failure::Throttled);
         }
-        waiting.shards.add(question);
-        waiting.deadline = waiting.deadline.max(question.deadline);
+        if let Some(waiting) = self.waiting.get_mut(&question.key) {
+            waiting.shards.add(question);
+            waiting.deadline = waiting.deadline.max(question.deadline);
+        }
         Ok(())
+    }
+
+    /// Places are estimated from behind: who joins a question near the front may be refused although it comes in time. Then
+    /// the answer is there for the next request.
+    fn calls_ahead_of(&self, waiting: &Waiting) -> usize {
+        let (own, other, first) = match waiting.class {
+            Class::Known => (&self.known, &self.strangers, 0),
+            Class::Stranger | Class::Behind => (&self.strangers, &self.known, Lane::CALL),
+        };
+        let before = own.turns.ahead_of(waiting.place.client) * own.cost;
+        let beside = (other.turns.len() * other.cost).min(before + first);
+        (before + beside + own.outstanding() + other.outstanding()).div_ceil(Lane::CALL)
     }
 
     /// Whose turn it is now. `rest`: until when nothing is started that nobody waits for.
     pub fn next(&mut self, now: Now, rest: Option<Mono>) -> Next {
-        self.drop_outdated();
         let Some(class) = self.choose(rest.is_some()) else {
-            return if self.behind.is_empty() { Next::Idle } else { rest.map_or(Next::Idle, Next::At) };
+            return if self.behind.turns.is_empty() { Next::Idle } else { rest.map_or(Next::Idle, Next::At) };
         };
         if class == Class::Behind && self.inline_in_a_row < Self::BACKGROUND_SHARE {
             let at = self.budget.filled_at(now, self.background_level());
@@ -244,15 +297,17 @@ impl Desk {
     }
 
     fn choose(&self, rest: bool) -> Option<Class> {
-        let room = |class: Class| self.in_flight.get(class.at()).is_some_and(|count| *count < class.in_flight_max());
-        let known = !self.known.is_empty() && room(Class::Known);
-        let stranger = self.strangers.len() > 0 && room(Class::Stranger);
-        let behind = !rest && !self.behind.is_empty() && room(Class::Behind);
+        let ready = |class: Class| {
+            let lane = self.lane(class);
+            !lane.turns.is_empty() && lane.in_flight < class.in_flight_max()
+        };
+        let (known, stranger) = (ready(Class::Known), ready(Class::Stranger));
+        let behind = !rest && ready(Class::Behind);
         if behind && self.inline_in_a_row >= Self::BACKGROUND_SHARE {
             return Some(Class::Behind);
         }
         match (known, stranger) {
-            (true, true) if self.turn_of_strangers => Some(Class::Stranger),
+            (true, true) if self.strangers.spent < self.known.spent => Some(Class::Stranger),
             (true, _) => Some(Class::Known),
             (false, true) => Some(Class::Stranger),
             (false, false) => behind.then_some(Class::Behind),
@@ -260,48 +315,59 @@ impl Desk {
     }
 
     fn start(&mut self, class: Class) -> Option<Ticket> {
-        let key = match class {
-            Class::Known => self.known.pop_front(),
-            Class::Stranger => self.strangers.pop(),
-            Class::Behind => self.behind.pop_front(),
-        }?;
-        self.turn_of_strangers = class == Class::Known;
-        self.inline_in_a_row = if class == Class::Behind { 0 } else { self.inline_in_a_row.saturating_add(1) };
-        if let Some(count) = self.in_flight.get_mut(class.at()) {
-            *count += 1;
-        }
+        let lane = self.lane_mut(class);
+        let key = lane.turns.pop()?;
+        lane.in_flight += 1;
+        lane.calls += 1;
+        self.charge(class);
         let waiting = self.waiting.get_mut(&key)?;
-        waiting.started = true;
+        waiting.calls = 1;
         Some(Ticket { key, medium: waiting.medium, deadline: waiting.deadline })
     }
 
-    /// Questions that moved to a better queue leave their old place when it comes to the front.
-    fn drop_outdated(&mut self) {
-        let current = |waiting: &HashMap<Key, Waiting>, key: &Key, class: Class| {
-            waiting.get(key).is_some_and(|waiting| waiting.class == class && !waiting.started)
+    /// A token goes to a class. The other one saves none up while it wants none.
+    fn charge(&mut self, class: Class) {
+        let (own, other) = match class {
+            Class::Known => (&mut self.known, &mut self.strangers),
+            Class::Stranger => (&mut self.strangers, &mut self.known),
+            Class::Behind => {
+                self.inline_in_a_row = 0;
+                return;
+            }
         };
-        while self.known.front().is_some_and(|key| !current(&self.waiting, key, Class::Known)) {
-            self.known.pop_front();
-        }
-        while self.strangers.front().is_some_and(|key| !current(&self.waiting, &key, Class::Stranger)) {
-            self.strangers.pop();
-        }
-        while self.behind.front().is_some_and(|key| !current(&self.waiting, key, Class::Behind)) {
-            self.behind.pop_front();
-        }
+        self.inline_in_a_row = self.inline_in_a_row.saturating_add(1);
+        own.spent += 1;
+        let credit = if other.turns.is_empty() { 0 } else { Lane::CREDIT };
+        other.spent = other.spent.max(own.spent.saturating_sub(credit));
     }
 
     /// Ends a question that was started.
     pub fn finish(&mut self, key: &Key) -> Option<Finished> {
         let waiting = self.waiting.remove(key)?;
-        if let Some(count) = self.in_flight.get_mut(waiting.class.at()) {
-            *count = count.saturating_sub(1);
-        }
-        Some(Finished { shards: waiting.shards, class: waiting.class, asked_at: waiting.asked_at })
+        let lane = self.lane_mut(waiting.class);
+        lane.in_flight = lane.in_flight.saturating_sub(1);
+        lane.calls = lane.calls.saturating_sub(waiting.calls);
+        lane.learn(waiting.calls);
+        Some(waiting.finished())
     }
 
-    /// Books a further call of a lookup that runs: it may leave at the returned time.
-    pub fn book(&mut self, now: Now) -> Mono {
+    /// The questions that left for others and for which somebody waits; each is told of once.
+    pub fn take_evicted(&mut self) -> Vec<(Key, Finished)> {
+        std::mem::take(&mut self.evicted)
+    }
+
+    /// Books a further call, of a lookup that runs if it is one: it may leave at the returned time. Its class and its
+    /// client pay for it.
+    pub fn book(&mut self, now: Now, asked: Option<Key>) -> Mono {
+        let waiting = asked.and_then(|key| self.waiting.get_mut(&key)).filter(|waiting| waiting.calls > 0);
+        if let Some(waiting) = waiting {
+            waiting.calls += 1;
+            let (class, client) = (waiting.class, waiting.place.client);
+            let lane = self.lane_mut(class);
+            lane.calls += 1;
+            lane.turns.owe(client);
+            self.charge(class);
+        }
         self.budget.book(now)
     }
 
@@ -310,14 +376,9 @@ impl Desk {
         self.waiting.contains_key(key)
     }
 
-    /// Questions that wait and that nobody waits for.
+    /// Questions of our own that wait and that nobody waits for.
     pub fn queued_behind(&self) -> usize {
-        self.behind.len()
-    }
-
-    /// Whether lookups run.
-    pub fn is_busy(&self) -> bool {
-        self.in_flight.iter().any(|count| *count > 0)
+        self.behind.turns.len_of(Self::OURSELVES)
     }
 
     /// Takes a token for background work.
@@ -325,7 +386,7 @@ impl Desk {
     /// # Errors
     /// When to ask again.
     pub fn take_for_background(&mut self, now: Now) -> Result<(), Mono> {
-        let inline = !self.known.is_empty() || self.strangers.len() > 0;
+        let inline = !self.known.turns.is_empty() || !self.strangers.turns.is_empty();
         if self.inline_in_a_row < Self::BACKGROUND_SHARE {
             let at = self.budget.filled_at(now, self.background_level());
             if at > now.mono {
@@ -354,6 +415,33 @@ impl Desk {
     pub fn questions(&self) -> usize {
         self.waiting.len()
     }
+
+    /// Whether lookups run.
+    pub const fn is_busy(&self) -> bool {
+        self.known.in_flight + self.strangers.in_flight + self.behind.in_flight > 0
+    }
+
+    const fn lane(&self, class: Class) -> &Lane {
+        match class {
+            Class::Known => &self.known,
+            Class::Stranger => &self.strangers,
+            Class::Behind => &self.behind,
+        }
+    }
+
+    const fn lane_mut(&mut self, class: Class) -> &mut Lane {
+        match class {
+            Class::Known => &mut self.known,
+            Class::Stranger => &mut self.strangers,
+            Class::Behind => &mut self.behind,
+        }
+    }
+}
+
+impl Waiting {
+    const fn finished(&self) -> Finished {
+        Finished { shards: self.shards, class: self.class, client: self.place.client, asked_at: self.asked_at }
+    }
 }
 
 /// The shards that want to be told.
@@ -374,53 +462,6 @@ impl Shards {
         let words = self.0;
         (0..limits::SHARDS_MAX)
             .filter(move |shard| words.get(shard / 64).is_some_and(|word| word >> (shard % 64) & 1 == 1))
-    }
-}
-
-/// Questions about identities that were never answered; the clients that ask take turns.
-#[derive(Debug, Default)]
-struct Strangers {
-    queues: HashMap<u32, VecDeque<Key>>,
-    /// Clients with questions, each once.
-    turns: VecDeque<u32>,
-    count: usize,
-}
-
-impl Strangers {
-    fn push(&mut self, client: u32, key: Key) {
-        let queue = self.queues.entry(client).or_default();
-        if queue.is_empty() {
-            self.turns.push_back(client);
-        }
-        queue.push_back(key);
-        self.count += 1;
-    }
-
-    fn front(&self) -> Option<Key> {
-        self.queues.get(self.turns.front()?)?.front().copied()
-    }
-
-    fn pop(&mut self) -> Option<Key> {
-        let client = self.turns.pop_front()?;
-        let queue = self.queues.get_mut(&client)?;
-        let key = queue.pop_front();
-        if queue.is_empty() {
-            self.queues.remove(&client);
-        } else {
-            self.turns.push_back(client);
-        }
-        self.count = self.count.saturating_sub(usize::from(key.is_some()));
-        key
-    }
-
-    fn len(&self) -> usize {
-        self.count
-    }
-
-    /// How many come before the last question of `client`.
-    fn ahead_of(&self, client: u32) -> usize {
-        let own = self.queues.get(&client).map_or(0, VecDeque::len);
-        own.saturating_mul(self.turns.len()).min(self.count).saturating_sub(1)
     }
 }
 

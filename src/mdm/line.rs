@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::{
     clock::{self, Mono, Now},
-    device::question::Failure,
+    device::question::{Failure, Key},
     metrics::mdm::{CallOutcome, ServerCells, Service},
 };
 
@@ -42,12 +42,27 @@ pub(super) struct Line {
 /// Who pays for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Payment {
-    /// The token of the question was taken already.
+    /// The token of the question about this key was taken already.
+    Turn(Key),
+    /// The next token there is, on the account of this question: somebody waits for this call.
+    Further(Key),
+    /// The token was taken already.
     Paid,
     /// The next token there is: somebody waits for this call.
     Inline,
     /// A token that nobody else wants.
     Background,
+}
+
+impl Payment {
+    /// How the call after this one is paid.
+    pub(super) const fn next(self) -> Self {
+        match self {
+            Self::Turn(key) | Self::Further(key) => Self::Further(key),
+            Self::Paid | Self::Inline => Self::Inline,
+            Self::Background => Self::Background,
+        }
+    }
 }
 
 impl Line {
@@ -148,20 +163,22 @@ impl Line {
     }
 
     async fn pay(&self, payment: Payment, call: &Call, service: &str) -> Result<(), Complaint> {
-        let now = clock::now();
-        match payment {
-            Payment::Paid => {}
-            Payment::Inline => {
-                let at = self.desk().book(now);
-                let wait = at.since(now.mono);
-                if wait > call.timeout {
-                    let sentence = format!("{service} could not be asked in time within requests-per-second");
-                    return Err(Complaint::new(Failure::Throttled, sentence).unasked());
-                }
-                tokio::time::sleep(wait).await;
+        let asked = match payment {
+            Payment::Turn(_) | Payment::Paid => return Ok(()),
+            Payment::Background => {
+                self.pay_for_background(1).await;
+                return Ok(());
             }
-            Payment::Background => self.pay_for_background(1).await,
+            Payment::Further(key) => Some(key),
+            Payment::Inline => None,
+        };
+        let now = clock::now();
+        let wait = self.desk().book(now, asked).since(now.mono);
+        if wait > call.timeout {
+            let sentence = format!("{service} could not be asked in time within requests-per-second");
+            return Err(Complaint::new(Failure::Throttled, sentence).unasked());
         }
+        tokio::time::sleep(wait).await;
         Ok(())
     }
 

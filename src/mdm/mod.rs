@@ -28,6 +28,7 @@ mod sync;
 mod tend;
 mod token;
 mod transport;
+mod turns;
 mod usable;
 mod wire_tap;
 pub mod worker;

@@ -18,6 +18,7 @@ use crate::{
 };
 
 use super::{
+    desk::Desk,
     intune::{
         About,
         client::{Client, Errand},
@@ -159,7 +160,9 @@ impl Tend {
 }
 
 fn ask_behind(client: &Client, server: ServerIndex, now: Now, key: Key) {
-    let question = Question { server, key, medium: None, deadline: None, shard: 0, client: 0, never_seen: false };
+    let client_index = Desk::OURSELVES;
+    let question =
+        Question { server, key, medium: None, deadline: None, shard: 0, client: client_index, never_seen: false };
     // If there is no room, the next round asks.
     let _ = client.line().desk().ask(now, &question);
 }

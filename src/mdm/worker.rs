@@ -15,7 +15,7 @@ use crate::{
     clock,
     device::{
         directory::Directory,
-        question::{Answer, Answers, Failure, Outcome, Question, Questions, ServerIndex},
+        question::{Answer, Answers, Failure, Key, Outcome, Question, Questions, ServerIndex},
     },
     limits,
     metrics::mdm::ServerCells,
@@ -24,7 +24,7 @@ use crate::{
 use super::{
     board::Board,
     cloud::Endpoints,
-    desk::{Class, Next, Ticket},
+    desk::{Class, Next, Shards, Ticket},
     explain::Complaint,
     intake::Intake,
     intune::{
@@ -287,7 +287,13 @@ impl Dispatch {
             let now = clock::now();
             // Who waits is let through and told at once; what nobody waits for rests until the services answer again.
             let rest = self.client.refuses(now).map(|(_, until)| until);
-            let next = self.client.line().desk().next(now, rest);
+            let (next, evicted) = {
+                let mut desk = self.client.line().desk();
+                (desk.next(now, rest), desk.take_evicted())
+            };
+            for (key, finished) in evicted {
+                tell(self.index, &self.board, key, finished.shards, &Outcome::Failed(Failure::Throttled));
+            }
             match next {
                 Next::Start(ticket) => self.begin(ticket),
                 Next::Idle => self.wake.notified().await,
@@ -304,7 +310,7 @@ impl Dispatch {
         let client = Arc::clone(&self.client);
         let now = clock::now();
         let deadline = ticket.deadline.unwrap_or_else(|| now.mono.plus(self.lookup_timeout));
-        let terms = Terms { deadline, payment: Payment::Paid };
+        let terms = Terms { deadline, payment: Payment::Turn(ticket.key) };
         let asked = tokio::spawn(async move { client.look_up(ticket.key, ticket.medium, terms).await });
         let (index, client, board, wake) =
             (self.index, Arc::clone(&self.client), self.board.clone(), Arc::clone(&self.wake));
@@ -314,17 +320,18 @@ impl Dispatch {
                 error!(server = client.line().name(), "a lookup ended by itself, please report this: {failed}");
                 Looked::failed(Complaint::new(Failure::Unreachable, "the lookup ended by itself"))
             });
-            tell(index, &client, &board, ticket, looked);
+            end(index, &client, &board, ticket, &looked.outcome);
             wake.notify_one();
         });
     }
 }
 
-fn tell(index: ServerIndex, client: &Client, board: &Board, ticket: Ticket, looked: Looked) {
+/// Ends a question that was asked.
+fn end(index: ServerIndex, client: &Client, board: &Board, ticket: Ticket, outcome: &Outcome) {
     let now = clock::now();
     let mut desk = client.line().desk();
     let Some(finished) = desk.finish(&ticket.key) else { return };
-    if matches!(looked.outcome, Outcome::Failed(Failure::Throttled)) {
+    if matches!(outcome, Outcome::Failed(Failure::Throttled)) {
         // Throttling ends, and the answer is good for the next request.
         let behind = Question {
             server: index,
@@ -332,7 +339,7 @@ fn tell(index: ServerIndex, client: &Client, board: &Board, ticket: Ticket, look
             medium: ticket.medium,
             deadline: None,
             shard: 0,
-            client: 0,
+            client: finished.client,
             never_seen: false,
         };
         let _ = desk.ask(now, &behind);
@@ -341,7 +348,11 @@ fn tell(index: ServerIndex, client: &Client, board: &Board, ticket: Ticket, look
     if finished.class != Class::Behind {
         client.line().metrics().lookup_seconds.observe(now.mono.since(finished.asked_at));
     }
-    for shard in finished.shards.iter() {
-        board.deliver(shard, Answer { server: index, key: ticket.key, outcome: looked.outcome.clone() });
+    tell(index, board, ticket.key, finished.shards, outcome);
+}
+
+fn tell(index: ServerIndex, board: &Board, key: Key, shards: Shards, outcome: &Outcome) {
+    for shard in shards.iter() {
+        board.deliver(shard, Answer { server: index, key, outcome: outcome.clone() });
     }
 }

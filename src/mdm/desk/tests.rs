@@ -185,17 +185,189 @@ fn hanging_calls_about_strangers_leave_room_for_known_devices() {
 }
 
 #[test]
-fn the_queue_is_bounded_and_strangers_fill_only_half_of_it() {
+fn the_queue_is_bounded_and_each_class_has_a_room_of_its_own() {
     let (mut desk, now) = (Desk::new(80), start());
     let bound = u32::try_from(limits::QUESTIONS_QUEUED_MAX).expect("small");
     for number in 0..bound {
         let _ = desk.ask(now, &Question { never_seen: true, ..question(now, number) });
     }
     assert_eq!(desk.questions(), limits::QUESTIONS_QUEUED_MAX / 2);
-    for number in bound..3 * bound {
+    for number in bound..2 * bound {
+        let _ = desk.ask(now, &Question { deadline: None, ..question(now, number) });
+    }
+    assert_eq!(desk.questions(), limits::QUESTIONS_QUEUED_MAX / 4 * 3, "work behind is not kept out by strangers");
+    for number in 2 * bound..3 * bound {
         let _ = desk.ask(now, &question(now, number));
     }
-    assert_eq!(desk.questions(), limits::QUESTIONS_QUEUED_MAX);
+    assert_eq!(desk.questions(), limits::QUESTIONS_QUEUED_MAX, "nor are known devices");
+}
+
+fn stranger(now: Now, client: u32, number: u32) -> Question {
+    Question { never_seen: true, client, ..question(now, number) }
+}
+
+#[test]
+fn a_flood_of_one_client_keeps_no_stranger_of_another_one_out() {
+    let (mut desk, now) = (Desk::new(80), start());
+    let bound = u32::try_from(limits::QUESTIONS_QUEUED_MAX).expect("small");
+    for number in 0..bound {
+        let _ = desk.ask(now, &stranger(now, 1, number));
+    }
+    assert_eq!(desk.ask(now, &stranger(now, 1, bound)), Err(Failure::Throttled), "its own room is used up");
+    let others = bound + 1..bound + 14;
+    for number in others.clone() {
+        assert_eq!(desk.ask(now, &stranger(now, 2, number)), Ok(()), "{number}");
+    }
+    assert_eq!(desk.questions(), limits::QUESTIONS_QUEUED_MAX / 2);
+    let served = serve(&mut desk, now, Duration::from_millis(100));
+    assert!(others.map(key).all(|key| served.contains(&key)));
+}
+
+#[test]
+fn whoever_waits_for_a_question_that_left_is_told() {
+    let (mut desk, now) = (Desk::new(80), start());
+    let patient = Some(now.mono.plus(Duration::from_secs(3600)));
+    let room = u32::try_from(limits::QUESTIONS_QUEUED_MAX / 2).expect("small");
+    for number in 0..room {
+        let waits = Question { deadline: patient, shard: 7, ..stranger(now, 1, number) };
+        assert_eq!(desk.ask(now, &waits), Ok(()));
+    }
+    assert_eq!(desk.ask(now, &stranger(now, 2, room)), Ok(()));
+    let told: Vec<_> = desk.take_evicted().iter().map(|(key, left)| (*key, left.shards.iter().collect())).collect();
+    assert_eq!(told, [(key(room - 1), vec![7])], "the newest of whoever has most");
+    assert!(desk.take_evicted().is_empty() && !desk.has(&key(room - 1)));
+}
+
+#[test]
+fn the_known_devices_of_one_client_do_not_keep_those_of_another_one_waiting() {
+    let (mut desk, now) = (Desk::new(80), start());
+    for number in 0..2_000 {
+        let _ = desk.ask(now, &Question { client: 1, ..question(now, number) });
+    }
+    let others = 5_000..5_010;
+    for number in others.clone() {
+        assert_eq!(desk.ask(now, &Question { client: 2, ..question(now, number) }), Ok(()), "{number}");
+    }
+    let served = serve(&mut desk, now, Duration::from_millis(10));
+    assert_eq!(served.len(), 20, "a full bucket");
+    assert_eq!(others.filter(|number| served.contains(&key(*number))).count(), 10);
+}
+
+#[test]
+fn what_a_flood_asks_about_as_well_is_asked_in_the_turn_of_whoever_waits_less() {
+    let (mut desk, now) = (Desk::new(80), start());
+    for number in 0..2_000 {
+        let _ = desk.ask(now, &stranger(now, 1, number));
+    }
+    assert_eq!(desk.ask(now, &stranger(now, 2, 1_999)), Ok(()));
+    assert!(serve(&mut desk, now, Duration::from_millis(10)).contains(&key(1_999)));
+}
+
+/// Serves for `span`, each question answered at once; one about a stranger takes two calls. Gives the tokens of known
+/// devices and of strangers, and by which client.
+fn serve_in_two_calls(desk: &mut Desk, mut now: Now, span: Duration) -> (u32, HashMap<u32, u32>) {
+    let (end, mut known, mut strangers) = (now.mono.plus(span), 0, HashMap::new());
+    loop {
+        match desk.next(now, None) {
+            Next::Start(ticket) => {
+                let class = desk.waiting.get(&ticket.key).expect("it was started").class;
+                if class == Class::Stranger {
+                    desk.book(now, Some(ticket.key));
+                }
+                let finished = desk.finish(&ticket.key).expect("it was started");
+                match class {
+                    Class::Stranger => *strangers.entry(finished.client).or_default() += 2,
+                    _ => known += 1,
+                }
+            }
+            Next::At(at) if at < end => now = now.advanced(at.since(now.mono)),
+            Next::At(_) | Next::Idle => return (known, strangers),
+        }
+    }
+}
+
+#[test]
+fn strangers_get_half_of_the_tokens_whatever_their_lookups_take() {
+    let (mut desk, now) = (Desk::new(80), start());
+    for number in 0..2_000 {
+        let _ = desk.ask(now, &stranger(now, 1, number));
+        let _ = desk.ask(now, &question(now, 10_000 + number));
+    }
+    let (known, strangers) = serve_in_two_calls(&mut desk, now, Duration::from_secs(10));
+    let strangers: u32 = strangers.values().sum();
+    assert!(known.abs_diff(strangers) <= 2 && known + strangers >= 800, "{known} beside {strangers}");
+}
+
+#[test]
+fn a_client_whose_lookups_take_more_calls_gets_no_more_tokens_for_it() {
+    let (mut desk, mut now) = (Desk::new(80), start());
+    for number in 0..2_000 {
+        let _ = desk.ask(now, &stranger(now, 1, number));
+        let _ = desk.ask(now, &stranger(now, 2, 10_000 + number));
+    }
+    let mut tokens = HashMap::from([(1, 0u32), (2, 0)]);
+    for _ in 0..1_000 {
+        match desk.next(now, None) {
+            Next::Start(ticket) => {
+                let client = desk.waiting.get(&ticket.key).expect("it was started").place.client;
+                if client == 1 {
+                    desk.book(now, Some(ticket.key));
+                }
+                desk.finish(&ticket.key);
+                *tokens.entry(client).or_default() += 3 - client;
+            }
+            Next::At(at) => now = now.advanced(at.since(now.mono)),
+            Next::Idle => break,
+        }
+    }
+    assert!(tokens[&1].abs_diff(tokens[&2]) <= 2, "{tokens:?}");
+}
+
+#[test]
+fn who_can_not_be_asked_in_time_is_told_so_also_where_lookups_take_several_calls() {
+    let (mut desk, mut now) = (Desk::new(80), start());
+    // It has seen what lookups about strangers take.
+    for number in 0..200 {
+        let _ = desk.ask(now, &Question { deadline: None, ..stranger(now, 1, number) });
+        let _ = desk.ask(now, &stranger(now, 1, number));
+    }
+    serve_in_two_calls(&mut desk, now, Duration::from_secs(60));
+    now = now.advanced(Duration::from_secs(60));
+    let promised = (1_000..2_000).filter(|number| desk.ask(now, &stranger(now, 1, *number)).is_ok()).count();
+    // 20 tokens at hand and 120 in the time there is; each lookup takes two.
+    assert!((65..=75).contains(&promised), "{promised}");
+}
+
+#[test]
+fn strangers_whose_calls_hung_do_not_catch_up_at_the_cost_of_known_devices() {
+    let (mut desk, mut now) = (Desk::new(100), start());
+    for number in 0..1_000 {
+        let _ = desk.ask(now, &stranger(now, 1, number));
+    }
+    let mut hanging = Vec::new();
+    for _ in 0..1_000 {
+        hanging.extend(serve_one(&mut desk, now));
+        now = now.advanced(Duration::from_millis(10));
+    }
+    for number in 0..1_000 {
+        let _ = desk.ask(now, &question(now, 5_000 + number));
+    }
+    for _ in 0..200 {
+        let known = serve_one(&mut desk, now).expect("there is a token");
+        desk.finish(&known);
+        now = now.advanced(Duration::from_millis(10));
+    }
+    for key in hanging {
+        desk.finish(&key);
+    }
+    let (mut known, mut strangers) = (0, 0);
+    for _ in 0..200 {
+        let key = serve_one(&mut desk, now).expect("there is a token");
+        *if desk.finish(&key).expect("it was started").class == Class::Known { &mut known } else { &mut strangers } +=
+            1;
+        now = now.advanced(Duration::from_millis(10));
+    }
+    assert!(known >= 80, "{known} beside {strangers}");
 }
 
 #[test]

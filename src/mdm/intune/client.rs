@@ -100,9 +100,7 @@ impl Errand {
     /// How the next call is paid; the token of a question is good for one.
     fn pay(&mut self) -> Payment {
         let payment = self.payment;
-        if payment == Payment::Paid {
-            self.payment = Payment::Inline;
-        }
+        self.payment = payment.next();
         payment
     }
 

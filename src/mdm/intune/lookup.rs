@@ -351,7 +351,8 @@ impl Client {
 /// The errand of one interface. It may take longer than anybody waits: its answer is good for the next request.
 fn errand(terms: &mut Terms) -> Errand {
     let until = terms.deadline.max(clock::now().mono.plus(limits::CALL_TIMEOUT_MAX));
-    let payment = std::mem::replace(&mut terms.payment, Payment::Inline);
+    let payment = terms.payment;
+    terms.payment = payment.next();
     Errand { until, payment, origin: Origin::Lookup }
 }
 

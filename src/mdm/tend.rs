@@ -79,6 +79,7 @@ impl Tend {
             self.refresh_used(now);
             self.client.intake().tick(now);
             self.client.keep_tokens();
+            self.client.keep_discovery();
             self.show(now);
         }
     }

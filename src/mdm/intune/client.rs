@@ -1,12 +1,8 @@
 //! The calls to Intune's interfaces: each with its token, judged, noted, and its answer put into the directory.
 //!
-//! Owns what every call has in common, and what is remembered between calls: where the compliance retrieval service is,
-//! and which base answered lately. In which order calls make up a lookup is `lookup`'s business.
+//! Owns what every call has in common. In which order calls make up a lookup is `lookup`'s business.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use reqwest::Url;
 
@@ -34,13 +30,11 @@ use super::{
     compliance::{self, About, NonCompliant, Said},
     discovery,
     graph::{self, Asked, ListPage, Part, Single},
+    whereabouts::Whereabouts,
 };
 
 /// A base that answered within this time is right, and its "not found" counts.
 const PROOF_LASTS: Duration = Duration::from_secs(5 * 60);
-
-/// Where the compliance retrieval service is, is asked again after this time.
-const DISCOVERY_LASTS: Duration = Duration::from_secs(24 * 3600);
 
 /// Everything that asks one Intune.
 #[derive(Debug)]
@@ -51,24 +45,7 @@ pub(crate) struct Client {
     pub(super) intake: Arc<Intake>,
     pub(super) lookup: Vec<Api>,
     pub(super) lookup_timeout: Duration,
-    graph_answered_at: Mutex<Option<Mono>>,
-    retrieval: Mutex<Option<Retrieval>>,
-    discovering: tokio::sync::Mutex<()>,
-}
-
-/// The compliance retrieval service as it was discovered.
-#[derive(Clone, Debug)]
-struct Retrieval {
-    base: Url,
-    found_at: Mono,
-    answered_at: Option<Mono>,
-}
-
-impl Retrieval {
-    /// Whether it need not be asked again where the service is.
-    fn is_current(&self, now: Mono) -> bool {
-        now.since(self.found_at) < DISCOVERY_LASTS
-    }
+    whereabouts: Arc<Whereabouts>,
 }
 
 /// How one call, or several in a row, may be made.
@@ -164,9 +141,7 @@ impl Client {
             intake,
             lookup,
             lookup_timeout: settings.lookup_timeout,
-            graph_answered_at: Mutex::default(),
-            retrieval: Mutex::default(),
-            discovering: tokio::sync::Mutex::default(),
+            whereabouts: Arc::default(),
         })
     }
 
@@ -259,7 +234,7 @@ impl Client {
 
     /// Whether Graph's "not found" counts: it answered lately, or does now.
     pub(in super::super) async fn prove_graph(&self, errand: &mut Errand) -> Result<(), Complaint> {
-        let answered_at = *lock(&self.graph_answered_at);
+        let answered_at = self.whereabouts.graph_answered_at();
         if answered_at.is_some_and(|at| clock::now().mono.since(at) < PROOF_LASTS) {
             return Ok(());
         }
@@ -271,7 +246,7 @@ impl Client {
     fn settle_graph<T>(&self, asked_at: Mono, reply: &Reply, judged: Result<T, Complaint>) -> Result<T, Complaint> {
         self.line.note(Service::Graph, judged.as_ref().map(|_| ()));
         if judged.is_ok() && reply.status == 200 {
-            *lock(&self.graph_answered_at) = Some(asked_at);
+            self.whereabouts.note_graph(asked_at);
         }
         judged
     }
@@ -351,18 +326,13 @@ impl Client {
     /// service is, and the same base answers something else right now. When a tenant is moved, its old scale unit says 404
     /// to everything, and minutes before it was right; what the new one answers says nothing about the 404 of the old one.
     async fn is_proven(&self, errand: &mut Errand, base: &Url, asked_at: Mono) -> Result<bool, Complaint> {
-        match self.answered_at(base) {
+        match self.whereabouts.answered_at(base) {
             None => return Ok(false),
             Some(Some(at)) if at > asked_at => return Ok(true),
             Some(_) => {}
         }
         self.retrieval_about_at(errand, base).await?;
-        Ok(self.answered_at(base).is_some())
-    }
-
-    /// When `base` last answered; none if the service is not there any more.
-    fn answered_at(&self, base: &Url) -> Option<Option<Mono>> {
-        lock(&self.retrieval).as_ref().filter(|known| known.base == *base).map(|known| known.answered_at)
+        Ok(self.whereabouts.answered_at(base).is_some())
     }
 
     /// Notes what `base` answered, or that it did not. What an older base did says nothing about the one that is known now.
@@ -381,12 +351,14 @@ impl Client {
             }
             Err(complaint) => Err(complaint.clone()),
         };
-        let mut retrieval = lock(&self.retrieval);
-        let Some(known) = retrieval.as_mut().filter(|known| known.base == *base) else { return judged };
         match &judged {
-            Ok(_) if reply.as_ref().is_ok_and(|reply| reply.status == 200) => known.answered_at = Some(asked_at),
+            Ok(_) if reply.as_ref().is_ok_and(|reply| reply.status == 200) => {
+                self.whereabouts.note_answer(base, asked_at);
+            }
             // The tenant may have been moved to another scale unit. That we did not ask says nothing about it.
-            Err(complaint) if complaint.failure == Failure::Unreachable && complaint.asked => *retrieval = None,
+            Err(complaint) if complaint.failure == Failure::Unreachable && complaint.asked => {
+                self.whereabouts.doubt(base);
+            }
             _ => {}
         }
         judged
@@ -394,24 +366,36 @@ impl Client {
 
     /// Where the service is: as remembered, or asked by one at a time.
     pub(in super::super) async fn discover(&self, errand: &mut Errand) -> Result<Url, Complaint> {
-        let remembered = || {
-            let now = clock::now().mono;
-            let retrieval = lock(&self.retrieval);
-            retrieval.as_ref().filter(|known| known.is_current(now)).map(|known| known.base.clone())
-        };
-        if let Some(base) = remembered() {
+        if let Some(base) = self.whereabouts.retrieval() {
             return Ok(base);
         }
-        let _one = self.discovering.lock().await;
-        if let Some(base) = remembered() {
-            return Ok(base);
+        let _one = self.whereabouts.discovering.lock().await;
+        match self.whereabouts.retrieval() {
+            Some(base) => Ok(base),
+            None => self.ask_discovery(errand).await,
         }
+    }
+
+    /// Asks again where the service is, once a day and behind: it is where it was until there is an answer.
+    pub(in super::super) fn keep_discovery(self: &Arc<Self>) {
+        if !self.uses(Api::ComplianceRetrieval) || !self.whereabouts.is_due(clock::now()) {
+            return;
+        }
+        let client = Arc::clone(self);
+        tokio::spawn(async move {
+            let Ok(_one) = client.whereabouts.discovering.try_lock() else { return };
+            // Lookups may come to wait for it, so it does not wait behind them. What goes wrong is logged by the line.
+            let _ = client.ask_discovery(&mut Errand::soon()).await;
+        });
+    }
+
+    async fn ask_discovery(&self, errand: &mut Errand) -> Result<Url, Complaint> {
         let ask = Ask { service: Service::Discovery, ..Ask::graph(discovery::url(&self.endpoints.graph)) };
         let reply = self.send(errand, ask).await?;
         let judged = discovery::judge(&reply, &self.endpoints);
         self.line.note(Service::Discovery, judged.as_ref().map(|_| ()));
         let base = judged?;
-        *lock(&self.retrieval) = Some(Retrieval { base: base.clone(), found_at: clock::now().mono, answered_at: None });
+        self.whereabouts.note_retrieval(base.clone(), clock::now());
         Ok(base)
     }
 
@@ -458,7 +442,7 @@ impl Client {
         match api {
             Api::Graph => self.line.shut(Service::Graph, now).or_else(|| self.lacks_token(Audience::Graph, now)),
             Api::ComplianceRetrieval => {
-                let discovered = lock(&self.retrieval).is_some();
+                let discovered = self.whereabouts.retrieval().is_some();
                 self.line
                     .shut(Service::ComplianceRetrieval, now)
                     .or_else(|| self.lacks_token(Audience::Intune, now))
@@ -475,24 +459,4 @@ impl Client {
 
 fn late(service: Service) -> Complaint {
     Complaint::new(Failure::Late, format!("{} was not answered in time", service.name()))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Trap 5: where the service is, is asked again every day, even if nothing ever failed.
-    #[test]
-    fn a_discovered_place_counts_for_a_day() {
-        let base = Url::parse("https://fef.x.manage.microsoft.com/y").expect("a URL");
-        let found_at = Mono::from_nanos(1 << 40);
-        let known = Retrieval { base, found_at, answered_at: None };
-        let day = Duration::from_secs(24 * 3600);
-        assert!(known.is_current(found_at) && known.is_current(found_at.plus(day).minus(Duration::from_secs(1))));
-        assert!(!known.is_current(found_at.plus(day)));
-    }
 }

@@ -9,6 +9,7 @@ mod compliance;
 mod discovery;
 mod graph;
 pub(super) mod lookup;
+mod whereabouts;
 mod wire;
 mod xml;
 

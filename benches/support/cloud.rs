@@ -88,6 +88,7 @@ pub(crate) fn start(
     intune.lookup = vec![Api::Graph];
     intune.polling_interval = every;
     let settings = Settings::new("corp-intune", Kind::Intune(Box::new(intune)));
-    let setup = ServerSetup { settings, directory: Arc::clone(directory), metrics: Arc::clone(metrics) };
+    let (directory, metrics) = (Arc::clone(directory), Arc::clone(metrics));
+    let setup = ServerSetup { settings, directory, metrics, standing: Arc::default() };
     worker::start(vec![setup], vec![Arc::new(Nobody)], handle).expect("the settings are right")
 }

@@ -49,7 +49,7 @@ use super::{
     expiry::Expiries,
     handshakes::Handshakes,
     load::{Loaded, load},
-    snapshot::{Lasting, build},
+    snapshot::{Lasting, LastingServer, build},
     switch::{Behind, Switch, Translated},
 };
 
@@ -375,10 +375,10 @@ fn start_worker(
     let mut places: Vec<ServerIndex> = Vec::new();
     let mut setups = Vec::new();
     for server in configuration.mdm.iter().filter(|server| server.settings.enabled) {
-        let Some((index, directory)) = lasting.server(&server.settings) else { continue };
+        let Some(LastingServer { index, directory, standing }) = lasting.server(&server.settings) else { continue };
         places.push(index);
         let metrics = lasting.mdm.cells(&server.settings.name);
-        setups.push(ServerSetup { settings: server.settings.clone(), directory, metrics });
+        setups.push(ServerSetup { settings: server.settings.clone(), directory, metrics, standing });
     }
     let of_shards: Arc<[ServerIndex]> = places.clone().into();
     let answers = answers

@@ -24,7 +24,7 @@ use crate::{
         snapshot::{EapTls, IdentifierKind, MdmServer, Snapshot},
     },
     limits,
-    mdm::settings::Settings,
+    mdm::{settings::Settings, standing::Standing},
     metrics::{engine::ClientRegistry, mdm::ServerRegistry, store::StoreCells},
     policy::{acl::Downloads, decision::VendorIndex, facts::DeviceIdSource},
     store::keeper::Store,
@@ -58,8 +58,16 @@ pub struct Lasting {
 /// A server's name, and whose devices it knows; the latter only where they are kept over a restart.
 type ServerName = (Box<str>, Option<String>);
 
-/// The place of an MDM server, and what it is known to have said.
-pub type LastingServer = (ServerIndex, Arc<Directory>);
+/// What outlives a reload of one MDM server.
+#[derive(Clone, Debug)]
+pub struct LastingServer {
+    /// Its place.
+    pub index: ServerIndex,
+    /// What it is known to have said.
+    pub directory: Arc<Directory>,
+    /// How its services stand with us.
+    pub standing: Arc<Standing>,
+}
 
 impl Lasting {
     /// Nothing yet but what the store in `state_dir` kept.
@@ -98,16 +106,17 @@ impl Lasting {
     pub fn server(&self, settings: &Settings) -> Option<LastingServer> {
         let key = (Box::from(&*settings.name), settings.identity());
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((index, directory)) = servers.get(&key) {
-            return Some((*index, Arc::clone(directory)));
+        if let Some(known) = servers.get(&key) {
+            return Some(known.clone());
         }
         let index = u8::try_from(servers.len()).ok().filter(|index| usize::from(*index) < limits::MDM_SERVERS_MAX)?;
         let directory = Arc::new(Directory::new(Capacity::default()));
         if let Some(identity) = &key.1 {
             self.store.keep(&settings.name, identity, &directory);
         }
-        servers.insert(key, (ServerIndex(index), Arc::clone(&directory)));
-        Some((ServerIndex(index), directory))
+        let server = LastingServer { index: ServerIndex(index), directory, standing: Arc::default() };
+        servers.insert(key, server.clone());
+        Some(server)
     }
 }
 
@@ -185,7 +194,7 @@ fn servers_of(configuration: &Configuration, dictionary: &Dictionary, lasting: &
         .iter()
         .filter(|server| server.settings.enabled)
         .filter_map(|server| {
-            let (index, directory) = lasting.server(&server.settings)?;
+            let LastingServer { index, directory, .. } = lasting.server(&server.settings)?;
             Some(MdmServer {
                 index,
                 name: Box::from(&*server.settings.name),

@@ -114,6 +114,15 @@ impl Breaker {
         }
     }
 
+    /// Forgets that the service refused us: an admin may have mended that. What the service asked for is not forgotten.
+    pub fn forgive_refusal(&mut self) {
+        if let State::Shut { because: Failure::Misconfigured, .. }
+        | State::Probing { because: Failure::Misconfigured, .. } = self.state
+        {
+            *self = Self::default();
+        }
+    }
+
     fn note_answer(&mut self) -> Option<Change> {
         self.failures = 0;
         match self.state {
@@ -260,6 +269,17 @@ mod tests {
         breaker.note(start(), Report::Refused, 0);
         assert_eq!(breaker.admit(start()).map_err(|(failure, _)| failure), Err(Failure::Misconfigured));
         assert!(breaker.admit(start().advanced(SECOND * 15)).is_ok());
+    }
+
+    #[test]
+    fn a_refusal_can_be_forgiven_and_throttling_can_not() {
+        let mut breaker = Breaker::default();
+        breaker.note(start(), Report::Refused, 0);
+        breaker.forgive_refusal();
+        assert_eq!(breaker.shut(start()), None);
+        breaker.note(start(), Report::Throttled { retry_after: Some(SECOND * 30) }, 0);
+        breaker.forgive_refusal();
+        assert_eq!(breaker.shut(start()), Some((Failure::Throttled, start().mono.plus(SECOND * 30))));
     }
 
     #[test]

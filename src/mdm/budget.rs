@@ -33,6 +33,22 @@ impl Budget {
         Self { interval: (Duration::from_secs(1) / per_second).max(slowest), capacity, due: Mono::from_nanos(i64::MIN) }
     }
 
+    /// The same bucket with another rate: what was spent stays spent.
+    pub(super) fn with_rate(self, now: Now, per_second: u32) -> Self {
+        let other = Self::new(per_second);
+        if (other.interval, other.capacity) == (self.interval, self.capacity) {
+            return self;
+        }
+        let spent = self.spent(now);
+        if spent == 0 {
+            return other;
+        }
+        // As many tokens at hand as before, if they fit, and what is booked ahead.
+        let lacking = other.capacity.saturating_sub(self.level(now));
+        let ahead = spent.saturating_sub(self.capacity);
+        Self { due: now.mono.plus(other.interval.saturating_mul(lacking.saturating_add(ahead))), ..other }
+    }
+
     /// Takes one token, or says when there will be one.
     pub(super) fn take(&mut self, now: Now) -> Result<(), Mono> {
         let at = self.free_at(now);
@@ -66,9 +82,13 @@ impl Budget {
 
     /// Tokens at hand.
     pub(super) fn level(&self, now: Now) -> u32 {
+        self.capacity.saturating_sub(self.spent(now))
+    }
+
+    /// Tokens that are lacking or booked ahead.
+    fn spent(&self, now: Now) -> u32 {
         let booked = self.due.since(now.mono);
-        let used = u32::try_from(booked.as_nanos().div_ceil(self.interval.as_nanos())).unwrap_or(u32::MAX);
-        self.capacity.saturating_sub(used)
+        u32::try_from(booked.as_nanos().div_ceil(self.interval.as_nanos())).unwrap_or(u32::MAX)
     }
 
     /// Tokens that a full bucket has.
@@ -122,6 +142,18 @@ mod tests {
             assert_eq!(Some(budget.expect(start(), ahead)), last, "{ahead}");
         }
         let _ = budget.take(start());
+    }
+
+    #[test]
+    fn another_rate_brings_no_spent_token_back() {
+        let mut budget = Budget::new(80);
+        while budget.take(start()).is_ok() {}
+        for per_second in [80, 40, 100] {
+            assert_eq!(budget.with_rate(start(), per_second).level(start()), 0, "{per_second}");
+        }
+        assert_eq!(Budget::new(1).with_rate(start(), 80).level(start()), 20, "nothing was spent");
+        let half_full = start().advanced(Duration::from_millis(125));
+        assert_eq!(budget.with_rate(half_full, 100).level(half_full), 10);
     }
 
     #[test]

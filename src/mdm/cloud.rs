@@ -47,7 +47,7 @@ struct Parts {
 }
 
 /// Where one server's calls go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Endpoints {
     /// Where tokens are issued; also the audience of assertions.
     pub(super) token: Url,

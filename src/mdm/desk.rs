@@ -180,6 +180,11 @@ impl Desk {
         }
     }
 
+    /// Changes how many requests may leave; what was spent stays spent.
+    pub fn set_rate(&mut self, now: Now, requests_per_second: u32) {
+        self.budget = self.budget.with_rate(now, requests_per_second);
+    }
+
     /// Queues a question, or joins it to one about the same key. `Err`: it can't be asked by its deadline. It then
     /// stays in the queue if there is room, because its answer is good for the next request. When there is none, the
     /// newest question of the client that has most leaves.
@@ -386,13 +391,12 @@ impl Desk {
     /// # Errors
     /// When to ask again.
     pub fn take_for_background(&mut self, now: Now) -> Result<(), Mono> {
-        let inline = !self.known.turns.is_empty() || !self.strangers.turns.is_empty();
         if self.inline_in_a_row < Self::BACKGROUND_SHARE {
             let at = self.budget.filled_at(now, self.background_level());
             if at > now.mono {
                 return Err(at);
             }
-            if inline {
+            if self.is_waited_for() {
                 return Err(now.mono.plus(Self::BACKGROUND_PATIENCE));
             }
         }
@@ -416,9 +420,9 @@ impl Desk {
         self.waiting.len()
     }
 
-    /// Whether lookups run.
-    pub const fn is_busy(&self) -> bool {
-        self.known.in_flight + self.strangers.in_flight + self.behind.in_flight > 0
+    /// Whether questions wait that somebody asked.
+    pub const fn is_waited_for(&self) -> bool {
+        !self.known.turns.is_empty() || !self.strangers.turns.is_empty()
     }
 
     const fn lane(&self, class: Class) -> &Lane {

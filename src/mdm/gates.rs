@@ -76,6 +76,13 @@ impl Gates {
         change
     }
 
+    /// Forgets what was refused, as an admin may have mended.
+    pub(super) fn forgive_refusals(&self) {
+        for gate in self.gates().iter_mut() {
+            gate.breaker.forgive_refusal();
+        }
+    }
+
     fn gates(&self) -> MutexGuard<'_, [Gate; Service::ALL.len()]> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

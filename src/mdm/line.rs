@@ -20,7 +20,7 @@ use super::{
     breaker::{Change, Report},
     desk::Desk,
     explain::Complaint,
-    gates::Gates,
+    manners::{Manners, Shift},
     skew::{Skew, Told},
     transport::{Broken, Call, Reply, Transport},
 };
@@ -33,8 +33,7 @@ const FAIR_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) struct Line {
     name: Arc<str>,
     transport: Transport,
-    desk: Mutex<Desk>,
-    gates: Gates,
+    manners: Arc<Manners>,
     skew: Mutex<Skew>,
     metrics: Arc<ServerCells>,
 }
@@ -66,9 +65,22 @@ impl Payment {
 }
 
 impl Line {
-    pub(super) fn new(name: Arc<str>, transport: Transport, per_second: u32, metrics: Arc<ServerCells>) -> Self {
-        let desk = Mutex::new(Desk::new(per_second));
-        Self { name, transport, desk, gates: Gates::default(), skew: Mutex::default(), metrics }
+    pub(super) fn new(name: Arc<str>, transport: Transport, manners: Arc<Manners>, metrics: Arc<ServerCells>) -> Self {
+        Self { name, transport, manners, skew: Mutex::default(), metrics }
+    }
+
+    /// From now on it is this line that asks.
+    pub(super) fn begin(&self, requests_per_second: u32) -> Shift {
+        let now = clock::now();
+        let shift = self.manners.begin(now, requests_per_second);
+        for service in Service::ALL {
+            self.metrics.note_shut(service, self.shut(service, now).is_some());
+        }
+        shift
+    }
+
+    pub(super) fn manners(&self) -> &Manners {
+        &self.manners
     }
 
     /// The name of the server, for the log.
@@ -82,12 +94,12 @@ impl Line {
 
     /// The questions that wait.
     pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+        self.manners.desk()
     }
 
     /// Why a service is not asked now, and until when.
     pub(super) fn shut(&self, service: Service, now: Now) -> Option<(Failure, Mono)> {
-        self.gates.shut(service, now)
+        self.manners.gates.shut(service, now)
     }
 
     /// Sends one call. The caller judges the reply and must [`Self::note`] what it is worth.
@@ -99,7 +111,7 @@ impl Line {
         // Paid before it is let through: whoever has the place of the one call that may try must not wait or give up.
         self.refuse_if_shut(service)?;
         self.pay(payment, &call, name).await?;
-        self.gates.admit(service, clock::now())?;
+        self.manners.gates.admit(service, clock::now())?;
         let host = call.url.host_str().unwrap_or("").to_owned();
         let is_fair = call.timeout >= FAIR_TIMEOUT;
         match self.transport.send(call).await {
@@ -124,7 +136,7 @@ impl Line {
     pub(super) fn note(&self, service: Service, outcome: Result<(), &Complaint>) {
         let now = clock::now();
         let report = self.count(service, outcome);
-        let change = self.gates.note(service, now, report, outcome.err());
+        let change = self.manners.gates.note(service, now, report, outcome.err());
         match (change, outcome) {
             (Some(Change::Shut(failure, pause)), Err(complaint)) => {
                 self.metrics.note_shut(service, true);
@@ -159,7 +171,7 @@ impl Line {
     /// # Errors
     /// As [`Self::send`] would.
     pub(super) fn refuse_if_shut(&self, service: Service) -> Result<(), Complaint> {
-        self.gates.refuse_if_shut(service, clock::now())
+        self.manners.gates.refuse_if_shut(service, clock::now())
     }
 
     async fn pay(&self, payment: Payment, call: &Call, service: &str) -> Result<(), Complaint> {
@@ -230,7 +242,7 @@ mod tests {
         let secret = Credential::Secret(SecretText::fixed("x".to_owned().into()));
         let intune = Intune::new("t", "aaaa1111-bb22-cc33-dd44-eeee5555ffff", secret);
         let transport = Transport::new(&intune).expect("the defaults are right");
-        Line::new("corp".into(), transport, 100, Arc::default())
+        Line::new("corp".into(), transport, Arc::default(), Arc::default())
     }
 
     /// Trap 18: the end of our own patience is not the service's fault.
@@ -254,9 +266,9 @@ mod tests {
         let line = line();
         let now = clock::now();
         let long_ago = Now { mono: now.mono.minus(Duration::from_secs(60)), ..now };
-        line.gates.note(Service::Graph, long_ago, Report::Throttled { retry_after: None }, None);
+        line.manners.gates.note(Service::Graph, long_ago, Report::Throttled { retry_after: None }, None);
         for _ in 0..200 {
-            line.desk().book(clock::now());
+            line.desk().book(clock::now(), None);
         }
         let url = Url::parse("http://127.0.0.1:1/").expect("a URL");
         let call = Call::get(url, None, "application/json", Duration::from_millis(100));

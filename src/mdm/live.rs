@@ -24,6 +24,7 @@ use super::{
     inventory::read_devices,
     line::Payment,
     settings::{Api, Intune, Kind, Settings},
+    standing::Standing,
     worker::connect,
 };
 
@@ -80,7 +81,9 @@ pub async fn look_up(settings: &Settings, key: Key) -> Result<LiveAnswer, String
 pub(super) fn client(settings: &Settings, intune: &Intune, metrics: &Arc<ServerCells>) -> Result<Arc<Client>, String> {
     let directory = Arc::new(Directory::new(capacity()));
     let intake = Arc::new(Intake::new(settings, directory, Arc::clone(metrics)));
-    connect(settings, intune, intake, Arc::clone(metrics))
+    let client = connect(settings, intune, intake, Arc::clone(metrics), &Standing::default())?;
+    client.line().begin(intune.requests_per_second);
+    Ok(client)
 }
 
 fn capacity() -> Capacity {

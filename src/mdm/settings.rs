@@ -232,6 +232,34 @@ pub enum Credential {
     },
 }
 
+impl Credential {
+    /// Whether both prove the same; secrets are read for that.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::Certificate { pairs, assertion },
+                Self::Certificate { pairs: other_pairs, assertion: other_assertion },
+            ) => {
+                let is_same = |(one, other): (&CertificatePair, &CertificatePair)| {
+                    one.certificate.is_same(&other.certificate) && one.private_key.is_same(&other.private_key)
+                };
+                assertion == other_assertion
+                    && pairs.len() == other_pairs.len()
+                    && pairs.iter().zip(other_pairs).all(is_same)
+            }
+            (Self::Secret(one), Self::Secret(other)) => {
+                matches!((one.read(), other.read()), (Ok(one), Ok(other)) if one == other)
+            }
+            (Self::FederatedTokenFile(one), Self::FederatedTokenFile(other)) => one == other,
+            (
+                Self::ManagedIdentity { url, client_id },
+                Self::ManagedIdentity { url: other_url, client_id: other_client_id },
+            ) => url == other_url && client_id == other_client_id,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -270,6 +298,14 @@ impl Pem {
         match self {
             Self::File(path) => fs::read(path).map(Zeroizing::new),
             Self::Text(text) => Ok(Zeroizing::clone(text)),
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(other)) => one == other,
+            (Self::Text(one), Self::Text(other)) => one == other,
+            _ => false,
         }
     }
 

@@ -4,7 +4,6 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
 use tracing::{debug, warn};
 
 use crate::{
@@ -42,7 +41,6 @@ pub(super) struct Tend {
     index: ServerIndex,
     ages: Ages,
     client: Arc<Client>,
-    wake: Arc<Notify>,
     /// Devices that may be refreshed in one second: half of the budget, the lists need the other half.
     refreshed_per_second: usize,
     /// The part of the directory that is looked at next, and the part of a beat that is left over.
@@ -54,16 +52,10 @@ pub(super) struct Tend {
 }
 
 impl Tend {
-    pub(super) fn new(
-        index: ServerIndex,
-        settings: &Settings,
-        intune: &Intune,
-        client: Arc<Client>,
-        wake: Arc<Notify>,
-    ) -> Self {
+    pub(super) fn new(index: ServerIndex, settings: &Settings, intune: &Intune, client: Arc<Client>) -> Self {
         let refreshed_per_second = usize::try_from(intune.requests_per_second / 2).unwrap_or(usize::MAX).max(1);
         let ages = settings.ages;
-        Self { index, ages, client, wake, refreshed_per_second, part: 0, parts_owed: 0.0, links: VecDeque::new() }
+        Self { index, ages, client, refreshed_per_second, part: 0, parts_owed: 0.0, links: VecDeque::new() }
     }
 
     pub(super) async fn run(self) {
@@ -122,7 +114,7 @@ impl Tend {
             for mac in self.links.drain(..links) {
                 ask_behind(&self.client, self.index, now, Key::Mac(mac));
             }
-            self.wake.notify_one();
+            self.client.line().manners().wake.notify_one();
         }
     }
 

@@ -84,6 +84,13 @@ impl Tokens {
         Arc::new(Self { intune, endpoints, graph: Cell::default(), manage: Cell::default() })
     }
 
+    /// The same tokens for other settings of the same application.
+    pub(super) fn taken_over(&self, intune: Intune) -> Arc<Self> {
+        let copied = |cell: &Cell| Cell { current: Mutex::new(cell.current().clone()), flight: Default::default() };
+        let endpoints = self.endpoints.clone();
+        Arc::new(Self { intune, endpoints, graph: copied(&self.graph), manage: copied(&self.manage) })
+    }
+
     /// A token that counts now. One that nears its end is served while its successor is fetched.
     ///
     /// # Errors

@@ -3,12 +3,16 @@
 //! Owns the tasks of all servers, their start and their end. What is asked in which order is the desk's choice, how a
 //! lookup goes is `intune/lookup`'s.
 
-use std::{fmt, sync::Arc, time::Duration};
-
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, watch},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
+
+use tokio::{runtime::Handle, sync::watch};
 use tracing::error;
 
 use crate::{
@@ -33,7 +37,9 @@ use super::{
     },
     inventory::Inventory,
     line::{Line, Payment},
+    manners::Shift,
     settings::{Intune, Kind, Settings},
+    standing::Standing,
     sync::Sync,
     tend::Tend,
     transport::Transport,
@@ -48,6 +54,8 @@ pub struct ServerSetup {
     pub directory: Arc<Directory>,
     /// Where it counts.
     pub metrics: Arc<ServerCells>,
+    /// What the worker before knew of its services; it outlives the worker as well.
+    pub standing: Arc<Standing>,
 }
 
 /// Why a server can't be started.
@@ -74,46 +82,64 @@ impl std::error::Error for StartError {}
 pub fn start(servers: Vec<ServerSetup>, answers: Vec<Arc<dyn Answers>>, handle: &Handle) -> Result<Worker, StartError> {
     let _entered = handle.enter();
     let board = Board::new(answers);
-    let (stop, stopped) = watch::channel(false);
-    let mut started = Vec::new();
-    for (at, setup) in servers.into_iter().take(limits::MDM_SERVERS_MAX).enumerate() {
-        let index = ServerIndex(u8::try_from(at).expect("there are at most 16 servers"));
+    let (stop, stage) = watch::channel(Stage::Asking);
+    // First whatever can go wrong: the worker before goes on then.
+    let mut prepared = Vec::new();
+    for setup in servers.into_iter().take(limits::MDM_SERVERS_MAX) {
         let name = Arc::clone(&setup.settings.name);
-        let server = Server::start(index, setup, board.clone(), stopped.clone(), handle);
-        started.push(server.map_err(|sentence| StartError { server: name, sentence })?);
+        prepared.push(Prepared::new(setup).map_err(|sentence| StartError { server: name, sentence })?);
+    }
+    let mut started = Vec::new();
+    for (at, prepared) in prepared.into_iter().enumerate() {
+        let index = ServerIndex(u8::try_from(at).expect("there are at most 16 servers"));
+        started.push(prepared.start(index, board.clone(), &stage, handle));
     }
     Ok(Worker { servers: started.into(), stop: Arc::new(stop) })
+}
+
+/// How far a worker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Asking,
+    /// Only those are asked about for whom somebody waits.
+    Draining,
+    Stopped,
 }
 
 /// All servers that are asked. Cloning is cheap; the last one that is dropped stops them.
 #[derive(Clone, Debug)]
 pub struct Worker {
     servers: Arc<[Server]>,
-    stop: Arc<watch::Sender<bool>>,
+    stop: Arc<watch::Sender<Stage>>,
 }
 
 impl Worker {
-    /// Stops asking: background work ends, lookups that run get until `grace` to end. What a guard held back is put in.
+    /// Stops asking: background work ends, and who waits is asked about until `grace` is over, unless another worker took
+    /// that over. What a guard held back is put in.
     pub async fn shutdown(self, grace: Duration) {
-        self.stop.send_replace(true);
+        self.stop.send_replace(Stage::Draining);
         let until = clock::now().mono.plus(grace);
-        for server in self.servers.iter() {
-            if let Server::Intune(running) = server {
-                while running.client.line().desk().is_busy() && clock::now().mono < until {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-                running.client.intake().release();
+        for running in self.running() {
+            while running.is_busy() && clock::now().mono < until {
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
+        self.stop.send_replace(Stage::Stopped);
+        self.release();
     }
 
     /// Puts in what guards held back: what is saved now must be what the servers said.
     pub fn release(&self) {
-        for server in self.servers.iter() {
-            if let Server::Intune(running) = server {
-                running.client.intake().release();
-            }
+        for running in self.running() {
+            running.client.intake().release();
         }
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Running> {
+        self.servers.iter().filter_map(|server| match server {
+            Server::Intune(running) => Some(&**running),
+            Server::Inventory(_) | Server::Disabled => None,
+        })
     }
 }
 
@@ -134,38 +160,42 @@ enum Server {
     Disabled,
 }
 
-/// An Intune that is asked.
-#[derive(Debug)]
-struct Running {
-    client: Arc<Client>,
-    /// Something may be started.
-    wake: Arc<Notify>,
+/// A server whose settings turned out to be usable.
+struct Prepared {
+    settings: Settings,
+    intake: Arc<Intake>,
+    standing: Arc<Standing>,
+    /// Of an Intune that is asked.
+    client: Option<Arc<Client>>,
 }
 
-impl Server {
-    fn start(
-        index: ServerIndex,
-        setup: ServerSetup,
-        board: Board,
-        stopped: watch::Receiver<bool>,
-        handle: &Handle,
-    ) -> Result<Self, String> {
-        let ServerSetup { settings, directory, metrics } = setup;
-        if !settings.enabled {
-            return Ok(Self::Disabled);
-        }
-        let intake = Arc::new(Intake::new(&settings, Arc::clone(&directory), Arc::clone(&metrics)));
-        match &settings.kind {
-            Kind::Intune(intune) => {
-                let client = connect(&settings, intune, intake, metrics)?;
-                Ok(Self::Intune(Box::new(Running::start(index, &settings, intune, client, board, &stopped))))
+impl Prepared {
+    fn new(setup: ServerSetup) -> Result<Self, String> {
+        let ServerSetup { settings, directory, metrics, standing } = setup;
+        let intake = Arc::new(Intake::new(&settings, directory, Arc::clone(&metrics)));
+        let client = match &settings.kind {
+            Kind::Intune(intune) if settings.enabled => {
+                Some(connect(&settings, intune, Arc::clone(&intake), metrics, &standing)?)
             }
-            Kind::Inventory(inventory) => {
+            Kind::Intune(_) | Kind::Inventory(_) => None,
+        };
+        Ok(Self { settings, intake, standing, client })
+    }
+
+    fn start(self, index: ServerIndex, board: Board, stage: &watch::Receiver<Stage>, handle: &Handle) -> Server {
+        let Self { settings, intake, standing, client } = self;
+        match (&settings.kind, client) {
+            (Kind::Intune(intune), Some(client)) => {
+                standing.keep(intune, &client);
+                Server::Intune(Box::new(Running::start(index, &settings, intune, client, board, stage)))
+            }
+            (Kind::Inventory(inventory), _) if settings.enabled => {
                 let (sender, questions) = std::sync::mpsc::sync_channel(limits::INVENTORY_QUESTIONS_MAX);
                 let inventory = Inventory::new(Arc::clone(&settings.name), inventory.file.clone(), intake, board);
                 handle.spawn_blocking(move || inventory.run(&questions));
-                Ok(Self::Inventory(sender))
+                Server::Inventory(sender)
             }
+            _ => Server::Disabled,
         }
     }
 }
@@ -179,11 +209,22 @@ pub(super) fn connect(
     intune: &Intune,
     intake: Arc<Intake>,
     metrics: Arc<ServerCells>,
+    standing: &Standing,
 ) -> Result<Arc<Client>, String> {
     let endpoints = Endpoints::resolve(intune).map_err(|problem| format!("{} {}", problem.key, problem.message))?;
     let transport = Transport::new(intune)?;
-    let line = Arc::new(Line::new(Arc::clone(&settings.name), transport, intune.requests_per_second, metrics));
-    Ok(Client::new(settings, intune, endpoints, line, intake))
+    let remembered = standing.recall(intune, &endpoints);
+    let line = Line::new(Arc::clone(&settings.name), transport, Arc::clone(&standing.manners), metrics);
+    Ok(Client::new(settings, intune, endpoints, Arc::new(line), intake, remembered))
+}
+
+/// An Intune that is asked.
+#[derive(Debug)]
+struct Running {
+    client: Arc<Client>,
+    shift: Shift,
+    /// Lookups that were started here.
+    lookups: Arc<AtomicUsize>,
 }
 
 impl Running {
@@ -193,24 +234,32 @@ impl Running {
         intune: &Intune,
         client: Arc<Client>,
         board: Board,
-        stopped: &watch::Receiver<bool>,
+        stage: &watch::Receiver<Stage>,
     ) -> Self {
-        let (wake, name) = (Arc::new(Notify::new()), &settings.name);
+        let (name, lookups) = (&settings.name, Arc::default());
+        let shift = client.line().begin(intune.requests_per_second);
         let dispatch = Arc::new(Dispatch {
             index,
             client: Arc::clone(&client),
             board,
-            wake: Arc::clone(&wake),
+            shift,
+            lookups: Arc::clone(&lookups),
             lookup_timeout: settings.lookup_timeout,
         });
         let sync = Sync::new(Arc::clone(&client), intune);
         let lists = Arc::clone(&sync);
-        let tend = Tend::new(index, settings, intune, Arc::clone(&client), Arc::clone(&wake));
-        spawn_until(stopped, name, move || Arc::clone(&dispatch).run());
-        spawn_until(stopped, name, move || Arc::clone(&lists).run_lists());
-        spawn_until(stopped, name, move || Arc::clone(&sync).run_singles());
-        spawn_until(stopped, name, move || tend.clone().run());
-        Self { client, wake }
+        let tend = Tend::new(index, settings, intune, Arc::clone(&client));
+        spawn_until(stage, Stage::Stopped, name, move || Arc::clone(&dispatch).run());
+        spawn_until(stage, Stage::Draining, name, move || Arc::clone(&lists).run_lists());
+        spawn_until(stage, Stage::Draining, name, move || Arc::clone(&sync).run_singles());
+        spawn_until(stage, Stage::Draining, name, move || tend.clone().run());
+        Self { client, shift, lookups }
+    }
+
+    /// Whether somebody waits for this very worker.
+    fn is_busy(&self) -> bool {
+        let manners = self.client.line().manners();
+        self.lookups.load(Relaxed) > 0 || (manners.is_on(self.shift) && manners.desk().is_waited_for())
     }
 
     fn ask(&self, question: &Question) -> Result<(), Failure> {
@@ -237,19 +286,20 @@ impl Running {
         if asked.is_err() {
             metrics.questions_refused.increment();
         }
-        self.wake.notify_one();
+        line.manners().wake.notify_one();
         asked
     }
 }
 
-/// Runs `work` until it ends or the worker stops. If it panics that is told, and it begins anew: one bug must not stop all
+/// Runs `work` until it ends or the worker is at its `end`. If it panics that is told, and it begins anew: one bug must not stop all
 /// lookups until somebody restarts the process.
 fn spawn_until<W: Future<Output = ()> + Send + 'static>(
-    stopped: &watch::Receiver<bool>,
+    stage: &watch::Receiver<Stage>,
+    end: Stage,
     server: &Arc<str>,
     work: impl Fn() -> W + Send + 'static,
 ) {
-    let (mut stopped, server) = (stopped.clone(), Arc::clone(server));
+    let (mut stage, server) = (stage.clone(), Arc::clone(server));
     tokio::spawn(async move {
         loop {
             let mut task = tokio::spawn(work());
@@ -259,7 +309,7 @@ fn spawn_until<W: Future<Output = ()> + Send + 'static>(
                     Err(failed) => error!(%server, "work in the background ended by itself, please report this: {failed}"),
                 },
                 // An error means that the worker was dropped.
-                _ = stopped.wait_for(|stopped| *stopped) => {
+                _ = stage.wait_for(|stage| *stage >= end) => {
                     task.abort();
                     return;
                 }
@@ -277,18 +327,25 @@ struct Dispatch {
     index: ServerIndex,
     client: Arc<Client>,
     board: Board,
-    wake: Arc<Notify>,
+    shift: Shift,
+    lookups: Arc<AtomicUsize>,
     lookup_timeout: Duration,
 }
 
 impl Dispatch {
     async fn run(self: Arc<Self>) {
+        let manners = self.client.line().manners();
         loop {
+            if !manners.is_on(self.shift) {
+                // Another worker takes the questions now. What woke this one was meant for it.
+                manners.wake.notify_one();
+                return;
+            }
             let now = clock::now();
             // Who waits is let through and told at once; what nobody waits for rests until the services answer again.
             let rest = self.client.refuses(now).map(|(_, until)| until);
             let (next, evicted) = {
-                let mut desk = self.client.line().desk();
+                let mut desk = manners.desk();
                 (desk.next(now, rest), desk.take_evicted())
             };
             for (key, finished) in evicted {
@@ -296,11 +353,11 @@ impl Dispatch {
             }
             match next {
                 Next::Start(ticket) => self.begin(ticket),
-                Next::Idle => self.wake.notified().await,
+                Next::Idle => manners.wake.notified().await,
                 Next::At(at) => {
                     let pause = at.since(clock::now().mono);
                     // Woken or not: the desk says again what is next.
-                    let _ = tokio::time::timeout(pause, self.wake.notified()).await;
+                    let _ = tokio::time::timeout(pause, manners.wake.notified()).await;
                 }
             }
         }
@@ -312,8 +369,9 @@ impl Dispatch {
         let deadline = ticket.deadline.unwrap_or_else(|| now.mono.plus(self.lookup_timeout));
         let terms = Terms { deadline, payment: Payment::Turn(ticket.key) };
         let asked = tokio::spawn(async move { client.look_up(ticket.key, ticket.medium, terms).await });
-        let (index, client, board, wake) =
-            (self.index, Arc::clone(&self.client), self.board.clone(), Arc::clone(&self.wake));
+        let (index, client, board) = (self.index, Arc::clone(&self.client), self.board.clone());
+        let lookups = Arc::clone(&self.lookups);
+        lookups.fetch_add(1, Relaxed);
         tokio::spawn(async move {
             let looked = asked.await.unwrap_or_else(|failed| {
                 // Ours: the one lookup is lost, the worker goes on.
@@ -321,7 +379,8 @@ impl Dispatch {
                 Looked::failed(Complaint::new(Failure::Unreachable, "the lookup ended by itself"))
             });
             end(index, &client, &board, ticket, &looked.outcome);
-            wake.notify_one();
+            lookups.fetch_sub(1, Relaxed);
+            client.line().manners().wake.notify_one();
         });
     }
 }

@@ -22,6 +22,7 @@ use radmit::{
     },
     mdm::{
         settings::{Api, Assertion, CertificatePair, Credential, Intune, Kind, Pem, SecretText, Settings, Trust},
+        standing::Standing,
         worker::{self, ServerSetup, Worker},
     },
     metrics::mdm::ServerCells,
@@ -47,6 +48,7 @@ struct World {
     worker: Worker,
     directory: Arc<Directory>,
     metrics: Arc<ServerCells>,
+    standing: Arc<Standing>,
     settings: Settings,
     answers: mpsc::Receiver<Answer>,
 }
@@ -93,21 +95,42 @@ impl World {
     }
 
     fn start(sim: Sim, settings: Settings, directory: Arc<Directory>) -> Self {
-        let metrics = Arc::new(ServerCells::default());
+        Self::start_again(sim, settings, directory, Arc::default(), Arc::default())
+    }
+
+    /// A worker after another one, as a reload starts it.
+    fn start_again(
+        sim: Sim,
+        settings: Settings,
+        directory: Arc<Directory>,
+        metrics: Arc<ServerCells>,
+        standing: Arc<Standing>,
+    ) -> Self {
         let (sender, answers) = mpsc::channel();
         let setup = ServerSetup {
             settings: settings.clone(),
             directory: Arc::clone(&directory),
             metrics: Arc::clone(&metrics),
+            standing: Arc::clone(&standing),
         };
         let mailbox: Arc<dyn Answers> = Arc::new(Mailbox(sender));
         let worker = worker::start(vec![setup], vec![mailbox], &tokio::runtime::Handle::current());
         let worker = worker.expect("the settings are right");
-        Self { sim, worker, directory, metrics, settings, answers }
+        Self { sim, worker, directory, metrics, standing, settings, answers }
     }
 
     fn cloud(&self) -> &Cloud {
         self.sim.cloud()
+    }
+
+    /// As HUP: another worker with changed settings, and then the end of this one, which goes on answering here.
+    fn reload(self, change: impl FnOnce(&mut Intune)) -> (Self, Worker, mpsc::Receiver<Answer>) {
+        let Self { sim, worker, directory, metrics, standing, mut settings, answers } = self;
+        if let Kind::Intune(intune) = &mut settings.kind {
+            change(intune);
+        }
+        let world = Self::start_again(sim, settings, directory, metrics, standing);
+        (world, worker, answers)
     }
 
     fn put(&self, key: Key, medium: Medium) -> Result<(), Failure> {

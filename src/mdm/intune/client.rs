@@ -40,12 +40,18 @@ const PROOF_LASTS: Duration = Duration::from_secs(5 * 60);
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(super) line: Arc<Line>,
-    pub(super) tokens: Arc<Tokens>,
     pub(super) endpoints: Endpoints,
     pub(super) intake: Arc<Intake>,
     pub(super) lookup: Vec<Api>,
     pub(super) lookup_timeout: Duration,
-    whereabouts: Arc<Whereabouts>,
+    remembered: Remembered,
+}
+
+/// What is remembered between calls, and over a reload.
+#[derive(Clone, Debug)]
+pub(crate) struct Remembered {
+    pub(in super::super) tokens: Arc<Tokens>,
+    pub(in super::super) whereabouts: Arc<Whereabouts>,
 }
 
 /// How one call, or several in a row, may be made.
@@ -131,22 +137,23 @@ impl Client {
         endpoints: Endpoints,
         line: Arc<Line>,
         intake: Arc<Intake>,
+        remembered: Remembered,
     ) -> Arc<Self> {
         let known = endpoints.intune_scope.is_some();
         let lookup = intune.lookup.iter().copied().filter(|api| *api != Api::ComplianceRetrieval || known).collect();
-        Arc::new(Self {
-            tokens: Tokens::new(intune.clone(), endpoints.clone()),
-            line,
-            endpoints,
-            intake,
-            lookup,
-            lookup_timeout: settings.lookup_timeout,
-            whereabouts: Arc::default(),
-        })
+        Arc::new(Self { line, endpoints, intake, lookup, lookup_timeout: settings.lookup_timeout, remembered })
     }
 
     pub(in super::super) fn line(&self) -> &Arc<Line> {
         &self.line
+    }
+
+    pub(in super::super) const fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    pub(in super::super) const fn remembered(&self) -> &Remembered {
+        &self.remembered
     }
 
     pub(in super::super) fn intake(&self) -> &Intake {
@@ -171,7 +178,7 @@ impl Client {
     /// Renews tokens ahead of their end.
     pub(in super::super) fn keep_tokens(&self) {
         for audience in [Audience::Graph, Audience::Intune] {
-            self.tokens.keep(audience, &self.line);
+            self.remembered.tokens.keep(audience, &self.line);
         }
     }
 
@@ -234,7 +241,7 @@ impl Client {
 
     /// Whether Graph's "not found" counts: it answered lately, or does now.
     pub(in super::super) async fn prove_graph(&self, errand: &mut Errand) -> Result<(), Complaint> {
-        let answered_at = self.whereabouts.graph_answered_at();
+        let answered_at = self.remembered.whereabouts.graph_answered_at();
         if answered_at.is_some_and(|at| clock::now().mono.since(at) < PROOF_LASTS) {
             return Ok(());
         }
@@ -246,7 +253,7 @@ impl Client {
     fn settle_graph<T>(&self, asked_at: Mono, reply: &Reply, judged: Result<T, Complaint>) -> Result<T, Complaint> {
         self.line.note(Service::Graph, judged.as_ref().map(|_| ()));
         if judged.is_ok() && reply.status == 200 {
-            self.whereabouts.note_graph(asked_at);
+            self.remembered.whereabouts.note_graph(asked_at);
         }
         judged
     }
@@ -326,13 +333,13 @@ impl Client {
     /// service is, and the same base answers something else right now. When a tenant is moved, its old scale unit says 404
     /// to everything, and minutes before it was right; what the new one answers says nothing about the 404 of the old one.
     async fn is_proven(&self, errand: &mut Errand, base: &Url, asked_at: Mono) -> Result<bool, Complaint> {
-        match self.whereabouts.answered_at(base) {
+        match self.remembered.whereabouts.answered_at(base) {
             None => return Ok(false),
             Some(Some(at)) if at > asked_at => return Ok(true),
             Some(_) => {}
         }
         self.retrieval_about_at(errand, base).await?;
-        Ok(self.whereabouts.answered_at(base).is_some())
+        Ok(self.remembered.whereabouts.answered_at(base).is_some())
     }
 
     /// Notes what `base` answered, or that it did not. What an older base did says nothing about the one that is known now.
@@ -353,11 +360,11 @@ impl Client {
         };
         match &judged {
             Ok(_) if reply.as_ref().is_ok_and(|reply| reply.status == 200) => {
-                self.whereabouts.note_answer(base, asked_at);
+                self.remembered.whereabouts.note_answer(base, asked_at);
             }
             // The tenant may have been moved to another scale unit. That we did not ask says nothing about it.
             Err(complaint) if complaint.failure == Failure::Unreachable && complaint.asked => {
-                self.whereabouts.doubt(base);
+                self.remembered.whereabouts.doubt(base);
             }
             _ => {}
         }
@@ -366,11 +373,11 @@ impl Client {
 
     /// Where the service is: as remembered, or asked by one at a time.
     pub(in super::super) async fn discover(&self, errand: &mut Errand) -> Result<Url, Complaint> {
-        if let Some(base) = self.whereabouts.retrieval() {
+        if let Some(base) = self.remembered.whereabouts.retrieval() {
             return Ok(base);
         }
-        let _one = self.whereabouts.discovering.lock().await;
-        match self.whereabouts.retrieval() {
+        let _one = self.remembered.whereabouts.discovering.lock().await;
+        match self.remembered.whereabouts.retrieval() {
             Some(base) => Ok(base),
             None => self.ask_discovery(errand).await,
         }
@@ -378,12 +385,12 @@ impl Client {
 
     /// Asks again where the service is, once a day and behind: it is where it was until there is an answer.
     pub(in super::super) fn keep_discovery(self: &Arc<Self>) {
-        if !self.uses(Api::ComplianceRetrieval) || !self.whereabouts.is_due(clock::now()) {
+        if !self.uses(Api::ComplianceRetrieval) || !self.remembered.whereabouts.is_due(clock::now()) {
             return;
         }
         let client = Arc::clone(self);
         tokio::spawn(async move {
-            let Ok(_one) = client.whereabouts.discovering.try_lock() else { return };
+            let Ok(_one) = client.remembered.whereabouts.discovering.try_lock() else { return };
             // Lookups may come to wait for it, so it does not wait behind them. What goes wrong is logged by the line.
             let _ = client.ask_discovery(&mut Errand::soon()).await;
         });
@@ -395,7 +402,7 @@ impl Client {
         let judged = discovery::judge(&reply, &self.endpoints);
         self.line.note(Service::Discovery, judged.as_ref().map(|_| ()));
         let base = judged?;
-        self.whereabouts.note_retrieval(base.clone(), clock::now());
+        self.remembered.whereabouts.note_retrieval(base.clone(), clock::now());
         Ok(base)
     }
 
@@ -415,13 +422,13 @@ impl Client {
                 return Ok(reply);
             }
             refused = true;
-            self.tokens.refuse(ask.audience, &bearer);
+            self.remembered.tokens.refuse(ask.audience, &bearer);
         }
     }
 
     async fn bearer(&self, errand: &Errand, audience: Audience) -> Result<Bearer, Complaint> {
         let left = errand.left(clock::now());
-        let bearer = tokio::time::timeout(left, self.tokens.bearer(audience, &self.line)).await;
+        let bearer = tokio::time::timeout(left, self.remembered.tokens.bearer(audience, &self.line)).await;
         bearer.unwrap_or_else(|_| Err(late(audience.service()))).map_err(Complaint::unasked)
     }
 
@@ -442,7 +449,7 @@ impl Client {
         match api {
             Api::Graph => self.line.shut(Service::Graph, now).or_else(|| self.lacks_token(Audience::Graph, now)),
             Api::ComplianceRetrieval => {
-                let discovered = self.whereabouts.retrieval().is_some();
+                let discovered = self.remembered.whereabouts.retrieval().is_some();
                 self.line
                     .shut(Service::ComplianceRetrieval, now)
                     .or_else(|| self.lacks_token(Audience::Intune, now))
@@ -453,7 +460,7 @@ impl Client {
 
     /// Why there is no token, if there is none and none can be fetched.
     fn lacks_token(&self, audience: Audience, now: Now) -> Option<(Failure, Mono)> {
-        self.line.shut(audience.service(), now).filter(|_| !self.tokens.has(audience, now))
+        self.line.shut(audience.service(), now).filter(|_| !self.remembered.tokens.has(audience, now))
     }
 }
 

@@ -9,7 +9,7 @@ mod compliance;
 mod discovery;
 mod graph;
 pub(super) mod lookup;
-mod whereabouts;
+pub(super) mod whereabouts;
 mod wire;
 mod xml;
 

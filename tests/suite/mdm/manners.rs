@@ -1,6 +1,9 @@
 //! Manners: one call for many questions, the budget, throttling.
 
-use radmit::sim::{Fault, FaultKind, Surface, Surfaces};
+use radmit::{
+    metrics::mdm::Service,
+    sim::{Fault, FaultKind, Surface, Surfaces},
+};
 
 use super::*;
 
@@ -148,4 +151,93 @@ async fn a_worker_that_stops_lets_lookups_end_and_asks_nothing_more() {
     until("the call", || world.cloud().statistics().tokens_issued == 1).await;
     world.worker.clone().shutdown(PATIENCE).await;
     found(world.answers.try_recv().expect("it was told before the end").outcome);
+}
+
+/// Requests after which somebody waits on both sides of a reload; one token at a time.
+async fn three_wait() -> World {
+    let world = World::with(Fleet::demo(), |intune| {
+        intune.polling_interval = Duration::ZERO;
+        intune.incremental_interval = Duration::ZERO;
+        intune.lookup = vec![Api::Graph];
+        intune.requests_per_second = 2;
+    })
+    .await;
+    for key in [device(LT_0042), device(LT_0043), device(NOBODY)] {
+        world.put(key, Medium::Wired).expect("it can be asked");
+    }
+    world
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_during_a_reload_is_answered() {
+    for faster in [false, true] {
+        let (world, old, old_answers) = three_wait().await.reload(|intune| {
+            intune.requests_per_second = if faster { 40 } else { 2 };
+        });
+        old.shutdown(PATIENCE).await;
+        let mut told = 0;
+        until("three answers", || {
+            told += old_answers.try_iter().count() + world.answers.try_iter().count();
+            told == 3
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_when_a_worker_ends_for_good_is_answered() {
+    let world = three_wait().await;
+    world.worker.clone().shutdown(PATIENCE).await;
+    assert_eq!(world.answers.try_iter().count(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_forgets_neither_a_retry_after_nor_tokens() {
+    let world = World::quiet_graph().await;
+    let fault = Fault {
+        retry_after: Some(Duration::from_secs(30)),
+        ..Fault::new(Surfaces::of(Surface::Device), FaultKind::Throttle)
+    };
+    world.cloud().add_fault(fault.times(1));
+    assert_eq!(failure(&world.ask(device(LT_0042)).await), Some(Failure::Throttled));
+    let (world, old, _) = world.reload(|_| {});
+    old.shutdown(PATIENCE).await;
+    assert_eq!(world.put(device(LT_0042), Medium::Wired), Err(Failure::Throttled));
+    assert_eq!(world.metrics.service_shut[Service::Graph as usize].value(), 1);
+    assert_eq!(world.cloud().statistics().of(Surface::Device).requests, 1);
+    // Another tenant's services owe nothing to what those of the first one asked for.
+    let World { sim, metrics, settings, directory, worker, .. } = world;
+    worker.shutdown(PATIENCE).await;
+    let other = World::start_again(sim, settings, directory, metrics, Arc::default());
+    assert_eq!(other.metrics.service_shut[Service::Graph as usize].value(), 0);
+    found(other.ask(device(LT_0042)).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_outlive_a_reload_unless_the_credential_changed() {
+    let world = World::quiet_graph().await;
+    found(world.ask(device(LT_0042)).await);
+    let issued = |world: &World| world.cloud().statistics().tokens_issued;
+    let before = issued(&world);
+    let (world, _old, _) = world.reload(|intune| intune.proxy = None);
+    found(world.ask(device(LT_0043)).await);
+    assert_eq!(issued(&world), before);
+    let (world, _old, _) = world.reload(|intune| {
+        let pairs = vec![application().pair.clone()];
+        intune.credential = Credential::Certificate { pairs, assertion: Assertion::Ps256 };
+    });
+    found(world.ask(device(LT_0042)).await);
+    assert_eq!(issued(&world), before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_tries_at_once_what_was_refused() {
+    let world = World::quiet_graph().await;
+    world.cloud().add_fault(Fault::new(Surfaces::GRAPH, FaultKind::NoPermission));
+    assert_eq!(failure(&world.ask(device(LT_0042)).await), Some(Failure::Misconfigured));
+    world.cloud().clear_faults(Surfaces::GRAPH);
+    assert_eq!(world.put(device(LT_0042), Medium::Wired), Err(Failure::Misconfigured));
+    let (world, _old, _) = world.reload(|_| {});
+    assert_eq!(world.metrics.service_shut[Service::Graph as usize].value(), 0);
+    found(world.ask(device(LT_0042)).await);
 }

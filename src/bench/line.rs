@@ -148,7 +148,7 @@ impl Line {
                 rest = after;
                 continue;
             };
-            let done = match batch::send(socket, &self.out, run) {
+            let done = match batch::send_alike(socket, &self.out, run) {
                 Ok(count @ 1..) => {
                     refusals = 0;
                     count
@@ -161,6 +161,11 @@ impl Line {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && refusals < REFUSALS_IN_A_ROW => {
                     refusals += 1;
                     self.work.refused(now, number);
+                    0
+                }
+                // Perhaps it is about their going together.
+                Ok(0) | Err(_) if socket.sends_segments() => {
+                    socket.send_segments(false);
                     0
                 }
                 Ok(0) | Err(_) => {

@@ -146,6 +146,21 @@ pub fn send(socket: &Socket, replies: &Replies, entries: &[Entry]) -> io::Result
     send_rows(socket, replies, entries, &Rows::of_single(entries), 0)
 }
 
+/// The same for entries to one peer: those at the front that are equally long go as one piece, if the socket may send
+/// [segments](Socket::sends_segments).
+///
+/// # Errors
+/// As of [`send`]. If the first two are equally long, the system may refuse that they go together.
+pub fn send_alike(socket: &Socket, replies: &Replies, entries: &[Entry]) -> io::Result<usize> {
+    let is_alike = |entry: &&Entry| entries.first().is_some_and(|first| first.len() == entry.len());
+    let alike = entries.iter().take(BATCH_DATAGRAMS).take_while(is_alike).count();
+    let rows = Rows::of(entries.get(..alike).unwrap_or_default());
+    if alike < 2 || rows.len() != 1 || !socket.sends_segments() {
+        return send(socket, replies, entries);
+    }
+    send_rows(socket, replies, entries, &rows, 0).map(|rows| if rows == 0 { 0 } else { alike })
+}
+
 /// Sends the rows of `run`, which are entries of `replies`, from row `from` on, without waiting. Returns how many rows.
 ///
 /// An answer leaves from the address that was asked: it goes along as a control message where the socket is a wildcard.

@@ -102,6 +102,15 @@ pub fn send(socket: &Socket, replies: &Replies, entries: &[Entry]) -> io::Result
     Ok(sent)
 }
 
+/// The same: no system but Linux sends several datagrams as one piece.
+///
+/// # Errors
+/// As of [`send`].
+#[cfg(not(target_os = "linux"))]
+pub fn send_alike(socket: &Socket, replies: &Replies, entries: &[Entry]) -> io::Result<usize> {
+    send(socket, replies, entries)
+}
+
 /// Sends the rows of `run`, which are entries of `replies`, from row `from` on, without waiting. Returns how many rows. No
 /// system but Linux sends several replies as one piece, so each is a row of its own.
 ///

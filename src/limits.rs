@@ -247,6 +247,8 @@ pub const TEST_CERTIFICATES_MAX: usize = 1_000;
 pub const HTTP_ANSWER_OCTETS_MAX: usize = 16 * 1024 * 1024;
 /// Octets of every other HTTP answer: a device, a token, a batch of 20. The largest known, discovery, has 100 kB.
 pub const HTTP_SMALL_ANSWER_OCTETS_MAX: usize = 1024 * 1024;
+/// Memory that is set aside for an HTTP answer because it says how long it will be. The rest comes as it does.
+pub const HTTP_ANSWER_OCTETS_AHEAD: usize = 2 * 1024 * 1024;
 /// Devices on one page of a list; Microsoft sends about 1,000. More is refused before it takes memory.
 pub const LIST_ROWS_MAX: usize = 10_000;
 /// Elements and texts in one XML answer; a page of 100 devices has about 1,500.

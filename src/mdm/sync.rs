@@ -58,7 +58,7 @@ const REFUSALS: u32 = 20;
 const BROAD_INTERVAL: Duration = Duration::from_secs(4 * 3600);
 
 /// Records that are put in before requests on the same core may come in between.
-const RECORDS_AT_ONCE: u32 = 8;
+const RECORDS_AT_ONCE: u32 = 4;
 
 /// The background work of one server.
 #[derive(Debug)]

@@ -23,7 +23,7 @@ use crate::{
 use super::super::{explain::GraphError, pace::Pace};
 
 /// Rows that are read before requests on the same core may come in between.
-pub(super) const ROWS_AT_ONCE: u32 = 16;
+pub(super) const ROWS_AT_ONCE: u32 = 8;
 
 /// What is asked of every device, in lists too. `ethernetMacAddress` is asked in single GETs only: lists never fill it.
 /// Source: Microsoft Graph v1.0, managedDevice.

@@ -89,7 +89,7 @@ fn main() {
     let awake = process::Awake::keep(&[OURS, OTHERS]);
     let placed = process::pin_to_core("radmit-", OURS) && process::pin_to_core("tokio", OURS);
     let placed = placed && process::pin_own_thread(OTHERS);
-    let capacity = load(address, &known, Pace::Window(512), duration).answered_per_second();
+    let capacity = capacity(address, &known, duration);
     let is_real_time = std::env::args().any(|argument| argument == "--real-time");
     let urgent = if is_real_time {
         process::make_real_time("radmit-shard") && process::make_own_thread_real_time()
@@ -150,6 +150,15 @@ fn beside(server: &Server, address: SocketAddr, measure: impl FnOnce() -> Report
         ends.store(true, Relaxed);
         (report, parking.join().expect("nobody panics"))
     })
+}
+
+/// By as many source ports as there are at half of it: replies to few ports leave together, and cost the server less.
+fn capacity(address: SocketAddr, devices: &Devices, duration: Duration) -> f64 {
+    let window = Pace::Window(512);
+    let by_few = load(address, devices, window, duration).answered_per_second();
+    let sockets = plan(address, devices, Pace::Steady(by_few / 2.0), duration).sockets;
+    let spread = Plan { sockets, ..plan(address, devices, window, duration) };
+    bench::run(&spread, &mut |_| {}).expect("the plan can be carried out").answered_per_second()
 }
 
 fn load(address: SocketAddr, devices: &Devices, pace: Pace, duration: Duration) -> Report {

@@ -72,13 +72,14 @@ fn main() {
         "round", "capacity", "offered", "goodput", "of it", "lost", "by kernel", "by radmit", "unsent", "recovered"
     );
     for round in 0..rounds {
-        let capacity = load(address, Pace::Window(1_024), duration).answered_per_second();
+        let (capacity, cost) = capacity(address, times, duration);
         let drops = || (running.kernel_drops().total(), server.dropped());
         let before = drops();
-        let (probes, report) = std::thread::scope(|scope| {
+        let (probes, (report, cost_then)) = std::thread::scope(|scope| {
             let probes = scope.spawn(|| load(address, Pace::Steady(PROBES_PER_SECOND), BEFORE + duration + AFTER));
             std::thread::park_timeout(BEFORE);
-            let report = load(address, Pace::Steady(capacity * times), duration);
+            let pace = Pace::Steady(capacity * times);
+            let report = with_cost(|| load(address, pace, duration));
             (probes.join().expect("nobody panics"), report)
         });
         let after = drops();
@@ -99,6 +100,7 @@ fn main() {
             goodput / capacity,
             unsent.iter().sum::<u64>(),
         );
+        println!("       CPU per answer: {cost:.2} us at the capacity, {cost_then:.2} us under overload");
         for row in &probes.rows {
             println!(
                 "       second {}: {} answered, {} lost, p50 {:?}, p99 {:?}",
@@ -118,12 +120,35 @@ fn main() {
     assert_eq!(server.asked_and_lost(), (0, 0));
 }
 
+/// What the server bears from as many source ports as the overload will have: replies to few ports leave together, and
+/// cost it less. And the CPU time that it takes for each, in microseconds.
+fn capacity(address: SocketAddr, times: f64, duration: Duration) -> (f64, f64) {
+    let window = Pace::Window(1_024);
+    let by_few = load(address, window, duration).answered_per_second();
+    let sockets = Plan::sockets_for(Pace::Steady(by_few * times), PATIENCE, 0);
+    let (report, cost) = with_cost(|| load_from(address, sockets, window, duration));
+    (report.answered_per_second(), cost)
+}
+
+/// The server's CPU time for each answer, in microseconds.
+fn with_cost(load: impl FnOnce() -> Report) -> (Report, f64) {
+    let before = process::cpu_time(&["radmit-"]);
+    let report = load();
+    let spent = process::cpu_time(&["radmit-"]).saturating_sub(before);
+    let answers = u32::try_from(report.tally.answered()).expect("a round is shorter than an hour");
+    (report, spent.as_secs_f64() * 1e6 / f64::from(answers.max(1)))
+}
+
 fn load(address: SocketAddr, pace: Pace, duration: Duration) -> Report {
+    load_from(address, Plan::sockets_for(pace, PATIENCE, 0), pace, duration)
+}
+
+fn load_from(address: SocketAddr, sockets: usize, pace: Pace, duration: Duration) -> Report {
     let plan = Plan {
         pace,
         duration,
         timeout: PATIENCE,
-        sockets: Plan::sockets_for(pace, PATIENCE, 0),
+        sockets,
         devices: Devices::Counted { first: nas::mac(0), count: DEVICES },
         answers: Answers::Checked(is_accepted),
         ..Plan::new(address, Arc::new(nas::secret()))

@@ -12,6 +12,9 @@
 //! 2 generators` both at once, where each generator's requests go to both shards. `2 engines at once` is the product
 //! without its sockets, a thread on each core, held against one thread alone.
 //!
+//! Each reply leaves alone here, unless `--pieces` lets those to one port leave together, as radmit does by itself: how many
+//! can depends on how many ports ask, and on how many shards they are spread over, and that is not what a shard or a client costs.
+//!
 //! `-- --misses` counts cache misses of the engine with callgrind's model of this machine's caches, because virtual
 //! machines seldom let the real ones be counted.
 
@@ -200,7 +203,8 @@ impl Product {
     fn start(directory: &Arc<Directory>, clients: u32, shards: usize) -> Self {
         let server = Server::new(Arc::clone(directory), clients, shards);
         let auth_listen = vec![(Ipv4Addr::LOCALHOST, 0).into()];
-        let settings = Settings { auth_listen, acct_listen: Vec::new(), shards, ..Settings::default() };
+        let segmentation = std::env::args().any(|argument| argument == "--pieces");
+        let settings = Settings { auth_listen, acct_listen: Vec::new(), shards, segmentation, ..Settings::default() };
         let udp = Udp::bind(&settings).expect("loopback has free ports");
         let machines = (0..shards).map(|shard| Box::new(server.engine(shard, Box::new(NoLog))) as Box<_>).collect();
         let running = udp.run(machines).expect("there are as many machines as shards");

@@ -4,6 +4,7 @@
 //! `config`'s business.
 
 use std::{
+    hint::black_box,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
     time::Duration,
@@ -44,6 +45,18 @@ pub struct Client {
     pub decision_deadline: Duration,
     /// Its counters, one set for each shard.
     pub cells: Arc<[ClientCells]>,
+}
+
+impl Client {
+    /// Reads what each request needs of it on this shard, so that it is in the processor's caches by then.
+    pub(super) fn read_ahead(&self, shard: u16) {
+        black_box((self.index, self.vendor, self.message_authenticator, self.mac_from, self.decision_deadline));
+        black_box((self.name.as_bytes().first().copied(), self.groups.first().map(|group| group.len())));
+        self.secret.read_ahead();
+        if let Some(cells) = self.cells.get(usize::from(shard)) {
+            cells.read_ahead();
+        }
+    }
 }
 
 /// What may differ in EAP from one group of clients to another.

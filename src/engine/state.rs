@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     clock::{Mono, Now},
     device::question::Questions,
+    limits,
     metrics::{
         cell::Counter,
         engine::{CODES, ClientCells, ShardCells},
@@ -101,8 +102,11 @@ impl State {
             return;
         }
         self.checks.clear();
-        for arrival in batch.iter_mut().flatten() {
-            arrival.glimpse = self.glimpse(snapshot, arrival.datagram);
+        let clients = self.clients(snapshot, batch);
+        for (arrival, client) in batch.iter_mut().zip(clients) {
+            if let (Some(arrival), Some(client)) = (arrival, client) {
+                arrival.glimpse = self.glimpse(client, arrival.datagram);
+            }
         }
         self.checks.run();
         for glimpse in batch.iter_mut().flatten().filter_map(|arrival| arrival.glimpse.as_mut()) {
@@ -126,9 +130,26 @@ impl State {
         }
     }
 
+    /// Whose the datagrams of a batch are. Each may be another's, and all are found and read ahead before the first is worked
+    /// on, so that their memory is waited for at once.
+    fn clients<'s>(
+        &self,
+        snapshot: &'s Snapshot,
+        batch: &[Option<Arrival<'_>>],
+    ) -> [Option<&'s Client>; limits::BATCH_DATAGRAMS] {
+        let mut clients = [None; limits::BATCH_DATAGRAMS];
+        for (client, arrival) in clients.iter_mut().zip(batch) {
+            *client =
+                arrival.as_ref().and_then(|it| snapshot.clients.find(it.datagram.peer.address.ip())).map(Arc::as_ref);
+        }
+        for client in clients.iter().flatten() {
+            client.read_ahead(self.shard);
+        }
+        clients
+    }
+
     /// What is refused later is not looked at.
-    fn glimpse<'a>(&mut self, snapshot: &Snapshot, datagram: Datagram<'a>) -> Option<Glimpse<'a>> {
-        let client = snapshot.clients.find(datagram.peer.address.ip())?;
+    fn glimpse<'a>(&mut self, client: &Client, datagram: Datagram<'a>) -> Option<Glimpse<'a>> {
         let packet = Packet::parse(datagram.octets).ok()?;
         let number = self.checks.add(&packet, &client.secret);
         let is_plain = packet.code() == Code::ACCESS_REQUEST && !packet.has(kind::EAP_MESSAGE);

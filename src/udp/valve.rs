@@ -277,14 +277,14 @@ mod tests {
     #[test]
     fn under_overload_the_queue_is_neither_empty_nor_full_and_the_valve_rests() {
         for (offered, capacity) in
-            [(300.0, 100.0), (300.0, 200.0), (1_000.0, 100.0), (600.0, 400.0), (3_000.0, 1_000.0)]
+            [(300.0, 100.0), (300.0, 200.0), (30.0, 10.0), (1_000.0, 100.0), (600.0, 400.0), (3_000.0, 1_000.0)]
         {
             for turns in [1, 3] {
                 let Settled { fewest, most, left, sets } = settle(offered, capacity, turns);
                 let told = format!("{offered} to {capacity} in {turns}: {fewest} to {most}, {left}, set {sets} times");
                 assert!(fewest > 0.0 && most < 9_500.0, "{told}");
                 assert!(left > 0.999 * capacity, "{told}");
-                // Of 4,000 looks.
+                // Of 4,000 looks, or of a third of them.
                 assert!(sets < 400, "{told}");
             }
         }

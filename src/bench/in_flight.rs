@@ -3,8 +3,6 @@
 //! Owns which Identifier is used next and what a slot remembers of its request. What an answer means stands in
 //! `traffic`.
 
-use std::collections::VecDeque;
-
 use crate::clock::Mono;
 
 use super::tally::Loss;
@@ -77,14 +75,44 @@ impl<T> Default for Slot<T> {
     }
 }
 
+/// Which Identifiers of a source port are under way. They are given out in ascending order, as NASes do, and so that one
+/// rests for long: an answer that comes late meets a slot that still knows its request.
+#[derive(Clone, Debug, Default)]
+struct Identifiers {
+    under_way: [u128; 2],
+    next: u8,
+}
+
+impl Identifiers {
+    /// The next one that is free.
+    fn take(&mut self) -> Option<u8> {
+        // From the next one to the end of its half, the other half, and what is left of the first.
+        let half = usize::from(self.next >> 7);
+        let from_next = u128::MAX << (self.next & 127);
+        let [low, high] = self.under_way;
+        let (own, other) = if half == 0 { (low, high) } else { (high, low) };
+        let searched = [(own | !from_next, half), (other, 1 - half), (own, half)];
+        let (taken, half) = searched.into_iter().find(|(taken, _)| *taken != u128::MAX)?;
+        let bit = taken.trailing_ones();
+        *self.under_way.get_mut(half)? |= 1 << bit;
+        let identifier = u8::try_from(bit).ok()? | if half == 0 { 0 } else { 128 };
+        self.next = identifier.wrapping_add(1);
+        Some(identifier)
+    }
+
+    fn give_back(&mut self, identifier: u8) {
+        if let Some(half) = self.under_way.get_mut(usize::from(identifier >> 7)) {
+            *half &= !(1 << (identifier & 127));
+        }
+    }
+}
+
 /// All slots of one thread.
 #[derive(Debug)]
 pub(super) struct InFlight<T = ()> {
     slots: Vec<Slot<T>>,
-    /// Of each source port, the Identifiers that are free; the one that rested longest first, so that an answer that
-    /// comes late meets a slot that still knows its request.
-    // Bound: 256 for each source port.
-    free: Vec<VecDeque<u8>>,
+    /// Those of each source port.
+    identifiers: Vec<Identifiers>,
     count: usize,
     first: Option<usize>,
     last: Option<usize>,
@@ -100,7 +128,7 @@ impl<T> InFlight<T> {
     pub(super) fn new(sockets: usize) -> Self {
         Self {
             slots: (0..sockets * IDENTIFIERS).map(|_| Slot::default()).collect(),
-            free: vec![(0..=u8::MAX).collect(); sockets],
+            identifiers: vec![Identifiers::default(); sockets],
             count: 0,
             first: None,
             last: None,
@@ -126,18 +154,18 @@ impl<T> InFlight<T> {
         loop {
             let (socket, left) = self.turn;
             if left > 0
-                && let Some(identifier) = self.free.get_mut(socket)?.pop_front()
+                && let Some(identifier) = self.identifiers.get_mut(socket)?.take()
             {
                 self.turn.1 -= 1;
                 return Some(Place::of(socket, identifier));
             }
-            self.turn = ((socket + 1) % self.free.len(), ROW);
+            self.turn = ((socket + 1) % self.identifiers.len(), ROW);
         }
     }
 
     /// A free place at this source port; none if all of its Identifiers are under way.
     pub(super) fn take_at(&mut self, socket: usize) -> Option<Place> {
-        let identifier = self.free.get_mut(socket)?.pop_front()?;
+        let identifier = self.identifiers.get_mut(socket)?.take()?;
         Some(Place::of(socket, identifier))
     }
 
@@ -169,8 +197,8 @@ impl<T> InFlight<T> {
         *last = Some(Former { authenticator: request.authenticator, was_answered, sent: request.sent });
         self.count -= 1;
         self.remove(place.0);
-        if let Some(free) = self.free.get_mut(place.socket()) {
-            free.push_back(place.identifier());
+        if let Some(identifiers) = self.identifiers.get_mut(place.socket()) {
+            identifiers.give_back(place.identifier());
         }
         Some(request)
     }
@@ -247,6 +275,22 @@ mod tests {
     }
 
     #[test]
+    fn identifiers_ascend_and_those_under_way_are_passed_over() {
+        let mut identifiers = Identifiers::default();
+        let mut take = |count: usize| std::iter::repeat_with(|| identifiers.take()).take(count).collect::<Vec<_>>();
+        assert_eq!(take(300).into_iter().flatten().collect::<Vec<_>>(), (0..=255).collect::<Vec<_>>());
+        for free in [3, 127, 128, 200, 4] {
+            identifiers.give_back(free);
+        }
+        let take = || identifiers.take();
+        let order: Vec<_> = std::iter::repeat_with(take).take(6).collect();
+        assert_eq!(order, [Some(3), Some(4), Some(127), Some(128), Some(200), None]);
+        identifiers.give_back(199);
+        identifiers.give_back(201);
+        assert_eq!((identifiers.take(), identifiers.take()), (Some(201), Some(199)), "from the last one on");
+    }
+
+    #[test]
     fn without_a_free_identifier_there_is_no_place() {
         let mut in_flight = InFlight::new(1);
         for number in 0..256 {
@@ -265,7 +309,7 @@ mod tests {
         let place = in_flight.take().unwrap();
         in_flight.start(place, request(0), Mono::default());
         in_flight.finish(place, true);
-        assert_eq!(in_flight.take_at(place.socket()), Some(Place::of(0, 1)), "the one that was freed rests longest");
+        assert_eq!(in_flight.take_at(place.socket()), Some(Place::of(0, 1)), "the one that was freed rests");
         for _ in 0..255 {
             assert!(in_flight.take_at(0).is_some());
         }

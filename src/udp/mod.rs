@@ -22,7 +22,8 @@
 //! two times of three. So while batches are full a shard looks how full the queue is, and before it overflows the socket
 //! gets a program (`SO_ATTACH_FILTER`, which needs no privilege) that lets conversations and Status-Server through and, of
 //! everything that would begin something, as much as keeps the queue between a quarter and a half, or, of a slow shard,
-//! between an eighth and a quarter of a second. The first batch that is not full removes it. What it turns away is counted
+//! between an eighth and a quarter of a second. It chooses by client and by Identifiers in a row, other ones every half second
+//! or sooner, so that what it lets in is answered together, and who asks again has a new chance. The first batch that is not full removes it. What it turns away is counted
 //! by the kernel with what finds no room, and apart in `radmit_socket_shed_total`; `radmit_socket_shedding_percent` tells
 //! how much of it there is now.
 //!

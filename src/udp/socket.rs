@@ -166,12 +166,12 @@ impl Socket {
     }
 
     /// From now on the kernel takes in as many of all new requests as `admitted` is of [`filter::ALL`]; with that many
-    /// everything, whatever it is.
+    /// everything, whatever it is. `salt` chooses which.
     ///
     /// # Errors
     /// What the system says; everything is as it was then. Systems that don't know such programs always refuse.
-    pub fn admit(&self, admitted: u16) -> io::Result<()> {
-        admit(&self.udp, admitted)
+    pub fn admit(&self, admitted: u16, salt: u32) -> io::Result<()> {
+        admit(&self.udp, admitted, salt)
     }
 }
 
@@ -301,8 +301,8 @@ enum Program {
     Filter,
 }
 
-fn admit(socket: &impl AsRawFd, admitted: u16) -> io::Result<()> {
-    let program = if admitted == filter::ALL { Vec::new() } else { filter::program(admitted) };
+fn admit(socket: &impl AsRawFd, admitted: u16, salt: u32) -> io::Result<()> {
+    let program = if admitted == filter::ALL { Vec::new() } else { filter::program(admitted, salt) };
     attach(socket, Program::Filter, &program)
 }
 
@@ -521,16 +521,26 @@ mod tests {
                 client.send(b"x").unwrap();
                 client.send(&packet(1, 6, &[])).unwrap();
             };
-            ours.admit(0).unwrap();
+            ours.admit(0, 1).unwrap();
             send_all();
             assert_eq!(arrived(), [2, 3, 4, 0], "{address}");
             assert_eq!(ours.kernel_drops(), 2, "what is turned away is counted");
-            // Another program takes the place of the first, and half of what begins something wins.
-            ours.admit(0x8000).unwrap();
-            (0..200).for_each(|_| assert_eq!(client.send(&packet(1, 1, &[])).unwrap(), 20));
-            let won = arrived().len();
-            assert!((40..160).contains(&won), "{won} of 200 at even chances");
-            ours.admit(filter::ALL).unwrap();
+            // Another program takes the place of the first, and half of what begins something comes in, many in a row;
+            // with the next one the other half.
+            let admitted = [0, 1 << 31].map(|salt| {
+                ours.admit(0x8000, salt).unwrap();
+                (0..=255).for_each(|identifier| assert_eq!(client.send(&packet(1, identifier, &[])).unwrap(), 20));
+                arrived()
+            });
+            for identifiers in &admitted {
+                assert!((96..160).contains(&identifiers.len()), "{} of 256 at even chances", identifiers.len());
+                let in_a_row = identifiers.windows(2).filter(|pair| pair[0] + 1 == pair[1]).count();
+                assert!(in_a_row > identifiers.len() * 2 / 3, "{in_a_row}: {identifiers:?}");
+            }
+            let [one, other] = &admitted;
+            let in_both = one.iter().filter(|identifier| other.contains(identifier)).count();
+            assert!(in_both < 32, "{in_both} in both: {admitted:?}");
+            ours.admit(filter::ALL, 1).unwrap();
             send_all();
             assert_eq!(arrived(), [1, 2, 3, 4, 0, 6]);
             let backlog = ours.backlog().unwrap();

@@ -3,7 +3,10 @@
 //! Owns the decision, from how full the kernel's queue is, and the numbers about it. The program that does it in the kernel
 //! is `filter`.
 
-use std::time::Duration;
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    time::Duration,
+};
 
 use crate::{clock::Mono, engine::action::Port, limits::BATCH_DATAGRAMS, metrics::udp::ShardCells};
 
@@ -29,6 +32,10 @@ const QUEUE_TIME: Duration = Duration::from_millis(500);
 /// What a request takes in the kernel's books, roughly.
 const QUEUED_OCTETS: u64 = 1_024;
 
+/// For how long the same requests are let in and the same ones not. Clients ask again after a second or more, and then have
+/// a new chance.
+const SALT_TIME: Duration = Duration::from_millis(500);
+
 /// The least that is taken in while the kernel's queue is too full: one in a thousand, so that this can grow again.
 const LEAST: u16 = ALL / 1_024;
 
@@ -44,14 +51,25 @@ pub struct Valve {
     dropped: u32,
     /// The kernel doesn't want programs.
     is_refused: bool,
+    /// Chooses whom the program lets in, and when it did so last.
+    salts: Salts,
+    salted_at: Mono,
 }
 
 impl Valve {
     /// Open.
     #[must_use]
     pub const fn new() -> Self {
-        let (look_at, looked_at) = (Mono::NEVER, Mono::NEVER);
-        Self { course: Course::new(), look_at, looked_at, batches: 0, dropped: 0, is_refused: false }
+        Self {
+            course: Course::new(),
+            look_at: Mono::NEVER,
+            looked_at: Mono::NEVER,
+            batches: 0,
+            dropped: 0,
+            is_refused: false,
+            salts: Salts::new(),
+            salted_at: Mono::NEVER,
+        }
     }
 
     /// How many of a hundred new requests are turned away.
@@ -87,7 +105,10 @@ impl Valve {
             elapsed: now.since(self.looked_at),
         };
         self.look_next(now);
-        if let Some(admitted) = self.course.next(look) {
+        let next = self.course.next(look);
+        let is_old = self.course.admitted < ALL && now.since(self.salted_at) >= SALT_TIME;
+        if let Some(admitted) = next.or_else(|| is_old.then_some(self.course.admitted)) {
+            self.salted_at = now;
             self.set(admitted, socket, cells);
         }
     }
@@ -115,7 +136,7 @@ impl Valve {
     }
 
     fn set(&mut self, admitted: u16, socket: &Socket, cells: &ShardCells) {
-        match socket.admit(admitted) {
+        match socket.admit(admitted, self.salts.next()) {
             Ok(()) => self.course.admitted = admitted,
             // Then the kernel drops whatever finds its queue full, as it does without us. A program that can't be removed
             // is tried again; one that can't be put there is not.
@@ -131,6 +152,23 @@ impl Valve {
 impl Default for Valve {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Numbers that nobody outside can foresee.
+#[derive(Debug)]
+struct Salts(u64);
+
+impl Salts {
+    const fn new() -> Self {
+        Self(0)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "a part of a hash")]
+    fn next(&mut self) -> u32 {
+        self.0 += 1;
+        // With a key of its own for each, which comes from the system once.
+        RandomState::new().hash_one(self.0) as u32
     }
 }
 

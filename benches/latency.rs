@@ -6,6 +6,9 @@
 //! of 100,000 devices come in one after the other, the configuration is put together anew every second, and 1,000 requests
 //! for devices that nobody knows are parked until their deadline of 3 s. Latency begins when a request was due.
 //!
+//! `echo` is the yardstick of what the machine and the generator do: a server that sends each datagram back, at the same rate,
+//! by the same core, right before. What its percentiles have, no server can be without here.
+//!
 //! Who has which core, and why, is as in `sync`: core 0 has radmit with all that works behind the shard; core 1 has the
 //! simulated cloud at the lowest priority, and the generator at the highest. Both cores are kept awake.
 //!
@@ -46,7 +49,7 @@ use radmit::{
         question::Medium,
     },
     metrics::mdm::ServerCells,
-    udp::{Settings, Udp},
+    udp::{Settings, Udp, echo::Echo},
 };
 use server::Server;
 
@@ -86,13 +89,16 @@ fn main() {
     let udp = Udp::bind(&settings).expect("loopback has free ports");
     let running = udp.run(vec![Box::new(server.engine(0, Box::new(NoLog)))]).expect("there is one machine");
     let address = running.listeners()[0].address;
+    let echo = Echo::start_with((Ipv4Addr::LOCALHOST, 0).into(), 1, true).expect("loopback has free ports");
     let awake = process::Awake::keep(&[OURS, OTHERS]);
     let placed = process::pin_to_core("radmit-", OURS) && process::pin_to_core("tokio", OURS);
     let placed = placed && process::pin_own_thread(OTHERS);
     let capacity = capacity(address, &known, duration);
     let is_real_time = std::env::args().any(|argument| argument == "--real-time");
     let urgent = if is_real_time {
-        process::make_real_time("radmit-shard") && process::make_own_thread_real_time()
+        process::make_real_time("radmit-shard")
+            && process::make_real_time("radmit-echo")
+            && process::make_own_thread_real_time()
     } else {
         process::give_own_thread_priority()
     };
@@ -107,8 +113,11 @@ fn main() {
     );
     let half = Pace::Steady(option("--rate", capacity / 2.0));
     load(address, &known, half, Duration::from_secs(1));
-    let mut ratios = Vec::new();
+    let (mut ratios, mut to_echo) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
+        let echoed = Plan { answers: Answers::Echoed, ..plan(echo.address(), &known, half, duration) };
+        let echoed = bench::run(&echoed, &mut |_| {}).expect("the plan can be carried out");
+        print("echo", &echoed, 0);
         let quiet = load(address, &known, half, duration);
         print("quiet", &quiet, 0);
         let before = metrics.syncs_completed.value();
@@ -116,13 +125,16 @@ fn main() {
         let (busy, parked) = beside(&server, address, || load(address, &known, half, duration));
         runtime.block_on(worker.shutdown(Duration::from_secs(1)));
         print("busy", &busy, metrics.syncs_completed.value() - before);
-        assert!(quiet.is_sound() && busy.is_sound() && parked.is_sound(), "no answer was wrong");
+        assert!(echoed.is_sound() && quiet.is_sound() && busy.is_sound() && parked.is_sound(), "no answer was wrong");
         let at = |report: &Report| report.tally.latency_of_all().percentile(0.99).as_secs_f64();
         ratios.push(at(&busy) / at(&quiet));
+        to_echo.push(at(&quiet) / at(&echoed));
     }
-    ratios.sort_by(f64::total_cmp);
-    let median = ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN);
-    println!("p99 busy / p99 quiet: median {median:.2}, {ratios:.2?}");
+    for (name, ratios) in [("p99 busy / p99 quiet", &mut ratios), ("p99 quiet / p99 echo", &mut to_echo)] {
+        ratios.sort_by(f64::total_cmp);
+        let median = ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN);
+        println!("{name}: median {median:.2}, {ratios:.2?}");
+    }
     running.stop(clock::now().mono.plus(DEADLINE));
     assert_eq!(running.join(), 0, "no shard ended by a bug");
 }

@@ -12,6 +12,9 @@
 //! Who has which core, and why, is as in `sync`: core 0 has radmit with all that works behind the shard; core 1 has the
 //! simulated cloud at the lowest priority, and the generator at the highest. Both cores are kept awake.
 //!
+//! `--urgent` lets the generator run before all threads that aren't real-time: what it waits for its core is no time of the
+//! server's, and a rate that leaves it time to spare is not disturbed by that.
+//!
 //! A machine whose own threads take a core away for milliseconds, a hundredth of the time, can't show a p99. `--real-time`
 //! makes it a quieter one: the shard and the generator come before all threads that aren't real-time, other programs' and
 //! radmit's own. That says something of `quiet` only; in `busy` it hides what is to be seen. `--rate` gives the rate, since
@@ -94,11 +97,11 @@ fn main() {
     let placed = process::pin_to_core("radmit-", OURS) && process::pin_to_core("tokio", OURS);
     let placed = placed && process::pin_own_thread(OTHERS);
     let capacity = capacity(address, &known, duration);
-    let is_real_time = std::env::args().any(|argument| argument == "--real-time");
-    let urgent = if is_real_time {
-        process::make_real_time("radmit-shard")
-            && process::make_real_time("radmit-echo")
-            && process::make_own_thread_real_time()
+    let is_given = |option: &str| std::env::args().any(|argument| argument == option);
+    let is_real_time = is_given("--real-time");
+    let urgent = if is_real_time || is_given("--urgent") {
+        let servers = ["radmit-shard", "radmit-echo"];
+        process::make_own_thread_real_time() && (!is_real_time || servers.into_iter().all(process::make_real_time))
     } else {
         process::give_own_thread_priority()
     };

@@ -133,13 +133,16 @@ fn main() {
         ratios.push(at(&busy) / at(&quiet));
         to_echo.push(at(&quiet) / at(&echoed));
     }
-    for (name, ratios) in [("p99 busy / p99 quiet", &mut ratios), ("p99 quiet / p99 echo", &mut to_echo)] {
-        ratios.sort_by(f64::total_cmp);
-        let median = ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN);
-        println!("{name}: median {median:.2}, {ratios:.2?}");
-    }
+    tell("p99 busy / p99 quiet", &mut ratios);
+    tell("p99 quiet / p99 echo", &mut to_echo);
     running.stop(clock::now().mono.plus(DEADLINE));
     assert_eq!(running.join(), 0, "no shard ended by a bug");
+}
+
+fn tell(name: &str, ratios: &mut [f64]) {
+    ratios.sort_by(f64::total_cmp);
+    let median = ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN);
+    println!("{name}: median {median:.2}, {ratios:.2?}");
 }
 
 /// Measures while requests are parked and the configuration is put together anew.

@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use crate::{
     clock::Mono,
-    engine::{action::Outbox, chance::Chance},
+    engine::{
+        action::{Outbox, Peer},
+        chance::Chance,
+    },
     radius::error::Full,
 };
 
@@ -28,6 +31,8 @@ pub(super) struct Generator {
     authenticators: Authenticators,
     draw: Draw,
     chance: Chance,
+    /// To whom the requests go that wait to be signed.
+    begun: Vec<Peer>,
 }
 
 impl Generator {
@@ -39,6 +44,7 @@ impl Generator {
             authenticators: Authenticators::new([first, second]),
             draw: Draw::new(plan.distribution, plan.devices.count()),
             chance: Chance::new(third),
+            begun: Vec::new(),
             traffic: Traffic::new(plan, &share, start, usize::MAX),
         })
     }
@@ -59,13 +65,13 @@ impl Load for Generator {
         self.traffic.finish()
     }
 
-    fn begin(&mut self, now: Mono, due: Mono, is_measured: bool, out: &mut dyn Outbox) {
+    fn begin(&mut self, now: Mono, due: Mono, is_measured: bool, _: &mut dyn Outbox) {
         let Some(place) = self.traffic.in_flight.take() else { return };
         let authenticator = self.authenticators.draw();
         let device = self.draw.next(&mut self.chance);
         let mac = self.traffic.plan.devices.mac(device);
-        let octets = self.requests.write(place.identifier(), &authenticator, mac);
-        out.send(&peer(&self.traffic.plan, place.socket()), octets);
+        self.requests.add(place.identifier(), &authenticator, mac);
+        self.begun.push(peer(&self.traffic.plan, place.socket()));
         let (retransmissions, disbelieved) = (0, None);
         let request =
             Request { authenticator, device, due, sent: now, retransmissions, is_measured, disbelieved, of: () };
@@ -73,6 +79,11 @@ impl Load for Generator {
         if is_measured {
             self.traffic.ledger.sent(now, due);
         }
+    }
+
+    fn send_begun(&mut self, out: &mut dyn Outbox) {
+        self.begun.drain(..).zip(self.requests.sign_all()).for_each(|(peer, octets)| out.send(&peer, octets));
+        self.requests.clear();
     }
 
     fn send_again(&mut self, place: Place, out: &mut dyn Outbox) {

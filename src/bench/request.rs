@@ -14,6 +14,7 @@ use crate::{
         error::Full,
         kind,
         request::RequestBuffer,
+        request_signing::RequestSigning,
         secret::Secret,
         vendor::{self, VendorFormat},
     },
@@ -36,6 +37,7 @@ enum Method {
 #[derive(Debug)]
 pub struct Requests {
     buffer: RequestBuffer,
+    signing: RequestSigning,
     secret: Arc<Secret>,
     /// Attributes that are the same in every request.
     fixed: Vec<u8>,
@@ -113,7 +115,7 @@ impl Requests {
             password: !credential,
             calling_station_id: !given(kind::CALLING_STATION_ID),
         };
-        Ok(Self { buffer: RequestBuffer::new(), secret, fixed, named })
+        Ok(Self { buffer: RequestBuffer::new(), signing: RequestSigning::new(), secret, fixed, named })
     }
 
     /// The signed request that carries a packet of EAP.
@@ -147,6 +149,24 @@ impl Requests {
         Ok(request.sign(&self.secret))
     }
 
+    /// Adds the request of this device to those that are signed together.
+    pub(super) fn add(&mut self, identifier: u8, authenticator: &[u8; 16], mac: MacAddress) {
+        let written = self.fill(identifier, authenticator, mac);
+        debug_assert!(written.is_ok(), "the first request did fit, and all are of one length");
+        self.signing.add(&mut self.buffer, &self.secret);
+    }
+
+    /// Signs what was [added](Self::add), side by side, and gives it in its order.
+    pub(super) fn sign_all(&mut self) -> impl Iterator<Item = &[u8]> {
+        self.signing.run(&self.secret);
+        self.signing.requests()
+    }
+
+    /// Forgets what was [added](Self::add).
+    pub(super) fn clear(&mut self) {
+        self.signing.clear();
+    }
+
     /// The signed request of this device; empty if it does not fit, which was seen when this was made.
     pub fn write(&mut self, identifier: u8, authenticator: &[u8; 16], mac: MacAddress) -> &[u8] {
         match self.fill(identifier, authenticator, mac) {
@@ -166,7 +186,7 @@ impl Requests {
             request.push(kind::USER_NAME, &plain)?;
         }
         if self.named.password {
-            request.push_password(&plain, &self.secret)?;
+            request.push_clear_password(&plain)?;
         }
         if self.named.calling_station_id {
             request.push(kind::CALLING_STATION_ID, &dashed(mac))?;

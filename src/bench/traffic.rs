@@ -34,8 +34,11 @@ pub(super) trait Load: Send {
 
     fn into_ended(self) -> Ended;
 
-    /// Writes and sends what is due.
+    /// Writes what is due, and sends it, unless that waits for [`send_begun`](Self::send_begun).
     fn begin(&mut self, now: Mono, due: Mono, is_measured: bool, out: &mut dyn Outbox);
+
+    /// Sends what was only written.
+    fn send_begun(&mut self, _: &mut dyn Outbox) {}
 
     /// Sends the request of this place with the same octets.
     fn send_again(&mut self, place: Place, out: &mut dyn Outbox);
@@ -54,7 +57,7 @@ impl<L: Load> Work for L {
         let mut begun = 0;
         for _ in 0..STEPS {
             if begun == L::BEGUN_IN_A_ROW {
-                return;
+                break;
             }
             match self.traffic_mut().next(now) {
                 Some(Next::Leave { due, is_measured }) => {
@@ -62,9 +65,10 @@ impl<L: Load> Work for L {
                     self.begin(now, due, is_measured, out);
                 }
                 Some(Next::TooOld) => {}
-                None => return,
+                None => break,
             }
         }
+        self.send_begun(out);
     }
 
     fn expire(&mut self, now: Mono, out: &mut dyn Outbox) {

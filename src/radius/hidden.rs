@@ -11,7 +11,7 @@ use super::{
     secret::Secret,
     tag::Tag,
 };
-use crate::limits::{PASSWORD_OCTETS_MAX, VALUE_OCTETS_MAX};
+use crate::limits::{HEADER_OCTETS, PASSWORD_OCTETS_MAX, VALUE_OCTETS_MAX};
 
 const BLOCK_OCTETS: usize = 16;
 /// Octets that hide one block.
@@ -40,6 +40,14 @@ pub fn hide_password<'o>(
         return Err(Full::ValueTooLong);
     }
     hide_vendor_password(password, authenticator, secret, out)
+}
+
+/// Hides the only 16 octets of a User-Password where they stand in a request.
+pub(super) fn hide_in_place(request: &mut [u8], at: usize, secret: &Secret) {
+    let mut pad = secret.prefixed();
+    pad.update(request.get(4..HEADER_OCTETS).unwrap_or_default());
+    let pad = pad.finish();
+    request.iter_mut().skip(at).zip(pad).for_each(|(octet, pad)| *octet ^= pad);
 }
 
 /// Hides a value in the User-Password format without its limit, as vendors' attributes with `encrypt=1` want it.

@@ -57,6 +57,7 @@ mod messages;
 pub mod packet;
 pub mod reply;
 pub mod request;
+pub mod request_signing;
 pub mod secret;
 pub mod signing;
 pub mod tag;

@@ -23,13 +23,15 @@ use crate::limits::VALUE_OCTETS_MAX;
 #[derive(Debug, Default)]
 pub struct RequestBuffer {
     packet: PacketBuffer,
+    /// Where a password stands that is still to be hidden.
+    clear_password: Option<usize>,
 }
 
 impl RequestBuffer {
     /// A buffer without a request; begin one with [`start_request`](Self::start_request).
     #[must_use]
     pub const fn new() -> Self {
-        Self { packet: PacketBuffer::new() }
+        Self { packet: PacketBuffer::new(), clear_password: None }
     }
 
     /// Begins a request.
@@ -44,12 +46,14 @@ impl RequestBuffer {
             self.packet.start(code, identifier);
         }
         *self.packet.authenticator_mut() = *authenticator;
+        self.clear_password = None;
     }
 
     /// Begins a request without Message-Authenticator, as old NASes send it.
     pub fn start_unsigned_request(&mut self, code: Code, identifier: u8, authenticator: &[u8; 16]) {
         self.packet.start_unsigned(code, identifier);
         *self.packet.authenticator_mut() = *authenticator;
+        self.clear_password = None;
     }
 
     /// Appends a hidden User-Password of 0 to 128 octets.
@@ -63,6 +67,21 @@ impl RequestBuffer {
         let mut out: HiddenBuffer = [0; VALUE_OCTETS_MAX];
         let hidden = hidden::hide_password(password, &authenticator, secret, &mut out)?;
         self.packet.push(kind::USER_PASSWORD, hidden)
+    }
+
+    /// Appends a User-Password of 0 to 16 octets, the only one, which is hidden when the request is signed. Many can be hidden
+    /// side by side then, by [`RequestSigning`](super::request_signing::RequestSigning).
+    ///
+    /// Source: RFC 2865 section 5.2.
+    ///
+    /// # Errors
+    /// [`Full`]; the request is as before then.
+    pub fn push_clear_password(&mut self, password: &[u8]) -> Result<(), Full> {
+        let mut padded = [0; 16];
+        padded.get_mut(..password.len()).ok_or(Full::ValueTooLong)?.copy_from_slice(password);
+        self.packet.push(kind::USER_PASSWORD, &padded)?;
+        self.clear_password = self.packet.octets().len().checked_sub(padded.len());
+        Ok(())
     }
 
     /// Appends a CHAP-Password; the challenge is the authenticator of the header.
@@ -86,9 +105,30 @@ impl RequestBuffer {
     pub fn sign(&mut self, secret: &Secret) -> &[u8] {
         let at = self.packet.message_authenticator();
         let octets = self.packet.finished();
+        if let Some(password) = self.clear_password.take() {
+            hidden::hide_in_place(octets, password, secret);
+        }
         authenticator::sign_request(octets, at, secret);
         octets
     }
+
+    /// The whole request with its Length, a password that is not hidden, and zeros as its Message-Authenticator; and where the
+    /// values of both start.
+    pub(super) fn unsigned(&mut self) -> Unsigned<'_> {
+        let signature = self.packet.message_authenticator();
+        let octets = self.packet.finished();
+        if let Some(place) = signature.and_then(|at| octets.get_mut(at..)).and_then(<[u8]>::first_chunk_mut::<16>) {
+            *place = [0; 16];
+        }
+        Unsigned { octets, password: self.clear_password, signature }
+    }
+}
+
+/// A request that is neither signed nor hidden.
+pub(super) struct Unsigned<'a> {
+    pub(super) octets: &'a [u8],
+    pub(super) password: Option<usize>,
+    pub(super) signature: Option<usize>,
 }
 
 impl Deref for RequestBuffer {

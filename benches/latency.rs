@@ -97,14 +97,7 @@ fn main() {
     let placed = process::pin_to_core("radmit-", OURS) && process::pin_to_core("tokio", OURS);
     let placed = placed && process::pin_own_thread(OTHERS);
     let capacity = capacity(address, &known, duration);
-    let is_given = |option: &str| std::env::args().any(|argument| argument == option);
-    let is_real_time = is_given("--real-time");
-    let urgent = if is_real_time || is_given("--urgent") {
-        let servers = ["radmit-shard", "radmit-echo"];
-        process::make_own_thread_real_time() && (!is_real_time || servers.into_iter().all(process::make_real_time))
-    } else {
-        process::give_own_thread_priority()
-    };
+    let (is_real_time, urgent) = order();
     println!("{} devices, {rounds} rounds of {duration:?}, capacity {capacity:.0} a second", directory.len());
     println!(
         "threads have their cores: {placed}; generator first: {urgent}; real-time: {is_real_time}; awake: {}",
@@ -137,6 +130,19 @@ fn main() {
     tell("p99 quiet / p99 echo", &mut to_echo);
     running.stop(clock::now().mono.plus(DEADLINE));
     assert_eq!(running.join(), 0, "no shard ended by a bug");
+}
+
+/// Who comes first: whether the servers come before all other threads, and whether the order could be made.
+fn order() -> (bool, bool) {
+    let is_given = |option: &str| std::env::args().any(|argument| argument == option);
+    let is_real_time = is_given("--real-time");
+    let done = if is_real_time || is_given("--urgent") {
+        let servers = ["radmit-shard", "radmit-echo"];
+        process::make_own_thread_real_time() && (!is_real_time || servers.into_iter().all(process::make_real_time))
+    } else {
+        process::give_own_thread_priority()
+    };
+    (is_real_time, done)
 }
 
 fn tell(name: &str, ratios: &mut [f64]) {

@@ -172,7 +172,13 @@ mod tests {
         }
 
         fn receive(&mut self, socket: usize, octets: &[u8]) {
-            self.generator.receive(self.now, socket, octets, &mut self.sent);
+            self.receive_all(socket, &[octets]);
+        }
+
+        /// They come together.
+        fn receive_all(&mut self, socket: usize, datagrams: &[&[u8]]) {
+            self.generator.see(socket, &mut datagrams.iter().copied());
+            datagrams.iter().for_each(|octets| self.generator.receive(self.now, socket, octets, &mut self.sent));
         }
 
         fn tally(&self) -> &Tally {
@@ -334,6 +340,22 @@ mod tests {
         let tally = toy.tally();
         assert_eq!((tally.answered(), tally.duplicates, tally.late, tally.strays), (1, 1, 1, 2));
         assert_eq!(tally.lost.of(Loss::NoAnswer), 1);
+    }
+
+    #[test]
+    fn answers_that_come_together_are_judged_each_by_itself() {
+        let mut toy = Toy::new(Plan { pace: Pace::Window(4), sockets: 1, ..plan() });
+        let sent = toy.at(0);
+        let right: Vec<_> = sent.iter().map(|sent| reply(&sent.1, Code::ACCESS_ACCEPT, &secret())).collect();
+        let wrong = reply(&sent[1].1, Code::ACCESS_ACCEPT, &Secret::new(b"another secret".to_vec()).unwrap());
+        toy.receive_all(0, &[&[2], &right[0], &[2, 99, 0, 20], &wrong, &right[2], &right[0], &right[1]]);
+        let tally = toy.tally();
+        assert_eq!((tally.answered(), tally.duplicates, tally.strays), (3, 1, 2));
+        assert_eq!(tally.disbelieved.of(Loss::WrongAuthenticator), 1);
+        // What was seen ahead and the rest of another batch are not mixed up.
+        toy.generator.see(0, &mut [&right[3][..], &right[3]].into_iter());
+        toy.receive(0, &right[3]);
+        assert_eq!((toy.tally().answered(), toy.tally().duplicates), (4, 1));
     }
 
     #[test]

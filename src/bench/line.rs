@@ -120,6 +120,7 @@ impl Line {
                 Ok(_) => {
                     // One moment for the whole batch: it had arrived by then.
                     let now = clock::now().mono;
+                    self.work.see(number, &mut self.inbound.datagrams().map(|datagram| datagram.octets));
                     for datagram in self.inbound.datagrams() {
                         self.work.receive(now, number, datagram.octets, &mut self.out);
                     }

@@ -10,7 +10,7 @@ use crate::{clock::Mono, engine::action::Outbox};
 
 use super::{
     in_flight::{InFlight, Place, Request},
-    judge::{is_anybodys, judge},
+    judge::{Judges, is_anybodys, judge},
     plan::Plan,
     schedule::Pace,
     tally::{Loss, Second, Verdict},
@@ -81,6 +81,10 @@ impl<L: Load> Work for L {
         }
     }
 
+    fn see(&mut self, socket: usize, datagrams: &mut dyn Iterator<Item = &[u8]>) {
+        self.traffic_mut().see(socket, datagrams);
+    }
+
     fn receive(&mut self, now: Mono, socket: usize, octets: &[u8], out: &mut dyn Outbox) {
         match self.traffic_mut().receive(now, socket, octets) {
             Some((place, Ok(verdict))) => self.answered(now, place, verdict, octets, out),
@@ -130,6 +134,7 @@ pub(super) struct Traffic<T> {
     timetable: Timetable,
     /// Requests of this share under way at once.
     window: usize,
+    judges: Judges,
     /// When each source port was last told that nobody listens.
     refused_at: Vec<Option<Mono>>,
     /// The longest that a right answer took after its request, those that came too late included.
@@ -157,6 +162,7 @@ impl<T> Traffic<T> {
             ledger: Ledger::new(&plan, start),
             timetable: Timetable::new(&plan, share, start),
             window: window.min(most),
+            judges: Judges::default(),
             refused_at: vec![None; share.sockets],
             slowest: Duration::ZERO,
             plan,
@@ -198,21 +204,35 @@ impl<T> Traffic<T> {
         Some((place, Silence::Lost(request.disbelieved.unwrap_or(silence))))
     }
 
+    /// Datagrams came that will be [received](Self::receive) next, in this order.
+    fn see(&mut self, socket: usize, datagrams: &mut dyn Iterator<Item = &[u8]>) {
+        self.judges.begin();
+        for octets in datagrams {
+            let identifier = octets.get(1).filter(|_| socket < self.refused_at.len());
+            let request = identifier.and_then(|identifier| self.in_flight.request(Place::of(socket, *identifier)));
+            let authenticator = request.map(|request| request.authenticator);
+            self.judges.see(octets, authenticator, &self.plan);
+        }
+        self.judges.run();
+    }
+
     /// A datagram came: what it says to the request of this place, or why that has to be given up. None if it changes
     /// nothing.
     fn receive(&mut self, now: Mono, socket: usize, octets: &[u8]) -> Option<(Place, Result<Verdict, Loss>)> {
         let Some(identifier) = octets.get(1).filter(|_| socket < self.refused_at.len()) else {
+            self.judges.pass_over();
             self.ledger.stray(now);
             return None;
         };
         let place = Place::of(socket, *identifier);
         let Some(request) = self.in_flight.request(place) else {
+            self.judges.pass_over();
             if !self.is_of_former(now, place, octets) {
                 self.ledger.stray(now);
             }
             return None;
         };
-        let cause = match judge(octets, &request.authenticator, &self.plan) {
+        let cause = match self.judges.judge_next(octets, &request.authenticator, &self.plan) {
             Ok(verdict) => {
                 self.slowest = self.slowest.max(now.since(request.sent));
                 return Some((place, Ok(verdict)));

@@ -25,6 +25,10 @@ pub(super) trait Work: Send {
     /// Sends requests that are due, at most some hundred; fewer of those that take long to write.
     fn offer(&mut self, now: Mono, out: &mut dyn Outbox);
 
+    /// Looks at datagrams that came to one of the source ports and are about to be [received](Self::receive), in this order:
+    /// what can be computed for all of them at once is.
+    fn see(&mut self, socket: usize, datagrams: &mut dyn Iterator<Item = &[u8]>);
+
     /// Takes a datagram that came to one of the source ports, and may answer it.
     fn receive(&mut self, now: Mono, socket: usize, octets: &[u8], out: &mut dyn Outbox);
 

@@ -56,6 +56,7 @@ mod lanes;
 mod messages;
 pub mod packet;
 pub mod reply;
+pub mod reply_checks;
 pub mod request;
 pub mod request_signing;
 pub mod secret;

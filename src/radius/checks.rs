@@ -97,12 +97,8 @@ impl Checks {
         let octets = request.octets();
         let start = octets.get(..4).unwrap_or_default();
         let attributes = octets.get(HEADER_OCTETS..).unwrap_or_default();
-        let signature = request.message_authenticator().and_then(|at| {
-            let (before, rest) = attributes.split_at_checked(at.checked_sub(HEADER_OCTETS)?)?;
-            let authenticator = if is_hashed { &[0; 16] } else { request.authenticator() };
-            let parts = [start, authenticator, before, &[0; 16], rest.get(16..)?];
-            Some(self.hmacs.add(&mut self.messages, secret.hmac_key(), parts))
-        });
+        let authenticator = if is_hashed { &[0; 16] } else { request.authenticator() };
+        let signature = self.hmacs.add_signature(&mut self.messages, request, authenticator, secret);
         let authenticator =
             is_hashed.then(|| self.messages.add(START, 0, [start, &[0; 16], attributes, secret.octets()]));
         let pads =
@@ -138,14 +134,7 @@ impl Checks {
     #[must_use]
     pub fn proof(&self, number: RequestNumber, request: &Packet<'_>) -> Option<Proof> {
         let pending = self.requests.get(number.0)?;
-        let signature = match (pending.signature, request.message_authenticator()) {
-            (Some(code), Some(at)) => {
-                let found = request.octets().get(at..).and_then(<[u8]>::first_chunk);
-                let is_right = found.is_some_and(|found| hash::equal(&self.hmacs.code(code), found));
-                if is_right { Signature::Valid } else { Signature::Wrong }
-            }
-            _ => Signature::Missing,
-        };
+        let signature = self.hmacs.signature(pending.signature, request);
         let is_authenticator_valid = pending
             .authenticator
             .is_some_and(|digest| hash::equal(&self.messages.digest(digest), request.authenticator()));

@@ -6,9 +6,13 @@
 use fearless_simd::Level;
 
 use super::{
-    hash::{BLOCK_OCTETS, DIGEST_OCTETS, HmacKey, digest_octets},
+    authenticator::Signature,
+    hash::{self, BLOCK_OCTETS, DIGEST_OCTETS, HmacKey, digest_octets},
     lanes::{self, Job},
+    packet::Packet,
+    secret::Secret,
 };
+use crate::limits::HEADER_OCTETS;
 
 /// Messages that wait to be hashed, and their digests afterwards.
 pub(super) struct Messages {
@@ -107,6 +111,32 @@ impl Hmacs {
         let number = inner.add(key.inner(), BLOCK_OCTETS, parts);
         self.waiting.push((number, key));
         Number(self.waiting.len() - 1)
+    }
+
+    /// Adds the Message-Authenticator of a packet, if it has one, with this authenticator in the place of its header's.
+    ///
+    /// Source: RFC 3579 section 3.2.
+    #[inline]
+    pub(super) fn add_signature(
+        &mut self,
+        inner: &mut Messages,
+        packet: &Packet<'_>,
+        authenticator: &[u8; 16],
+        secret: &Secret,
+    ) -> Option<Number> {
+        let (octets, at) = (packet.octets(), packet.message_authenticator()?);
+        let (before, rest) = octets.get(HEADER_OCTETS..)?.split_at_checked(at.checked_sub(HEADER_OCTETS)?)?;
+        let parts = [octets.get(..4)?, authenticator, before, &[0; 16], rest.get(16..)?];
+        Some(self.add(inner, secret.hmac_key(), parts))
+    }
+
+    /// What the Message-Authenticator of that packet says, once all are finished.
+    #[inline]
+    pub(super) fn signature(&self, number: Option<Number>, packet: &Packet<'_>) -> Signature {
+        let (Some(number), Some(at)) = (number, packet.message_authenticator()) else { return Signature::Missing };
+        let found = packet.octets().get(at..).and_then(<[u8]>::first_chunk);
+        let is_right = found.is_some_and(|found| hash::equal(&self.code(number), found));
+        if is_right { Signature::Valid } else { Signature::Wrong }
     }
 
     /// Finishes all of them, once their inner hashes are there.

@@ -68,11 +68,7 @@ impl ReplyChecks {
         let start = octets.get(..4).unwrap_or_default();
         let attributes = octets.get(HEADER_OCTETS..).unwrap_or_default();
         let hash = self.hashes.add(START, 0, [start, request_authenticator, attributes, secret.octets()]);
-        let signature = reply.message_authenticator().and_then(|at| {
-            let (before, rest) = attributes.split_at_checked(at.checked_sub(HEADER_OCTETS)?)?;
-            let parts = [start, request_authenticator, before, &[0; 16], rest.get(16..)?];
-            Some(self.hmacs.add(&mut self.inner, secret.hmac_key(), parts))
-        });
+        let signature = self.hmacs.add_signature(&mut self.inner, reply, request_authenticator, secret);
         self.replies.push(Pending { hash, signature });
         ReplyCheckNumber(self.replies.len() - 1)
     }
@@ -88,14 +84,7 @@ impl ReplyChecks {
     #[must_use]
     pub fn proof(&self, number: ReplyCheckNumber, reply: &Packet<'_>) -> Option<ReplyProof> {
         let pending = self.replies.get(number.0)?;
-        let signature = match (pending.signature, reply.message_authenticator()) {
-            (Some(code), Some(at)) => {
-                let found = reply.octets().get(at..).and_then(<[u8]>::first_chunk);
-                let is_right = found.is_some_and(|found| hash::equal(&self.hmacs.code(code), found));
-                if is_right { Signature::Valid } else { Signature::Wrong }
-            }
-            _ => Signature::Missing,
-        };
+        let signature = self.hmacs.signature(pending.signature, reply);
         let is_authenticator_valid = hash::equal(&self.hashes.digest(pending.hash), reply.authenticator());
         Some(ReplyProof { is_authenticator_valid, signature })
     }

@@ -60,7 +60,6 @@ impl Inventory {
 
     /// Answers questions until nobody can ask any more. Blocks: it has a thread of its own.
     pub(super) fn run(mut self, questions: &Receiver<Question>) {
-        self.look(clock::now());
         let mut looked_at = clock::now();
         loop {
             let question = match questions.recv_timeout(LOOK_EVERY) {
@@ -113,8 +112,8 @@ impl Inventory {
         }
     }
 
-    /// Reads the file if it changed since it was last looked at.
-    fn look(&mut self, now: Now) {
+    /// Reads the file if it changed since it was last looked at. Before the first look nothing is known of it.
+    pub(super) fn look(&mut self, now: Now) {
         let stamp = stamp(&self.path);
         if stamp.is_some() && stamp == self.seen {
             return;

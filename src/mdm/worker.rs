@@ -191,7 +191,9 @@ impl Prepared {
             }
             (Kind::Inventory(inventory), _) if settings.enabled => {
                 let (sender, questions) = std::sync::mpsc::sync_channel(limits::INVENTORY_QUESTIONS_MAX);
-                let inventory = Inventory::new(Arc::clone(&settings.name), inventory.file.clone(), intake, board);
+                let mut inventory = Inventory::new(Arc::clone(&settings.name), inventory.file.clone(), intake, board);
+                // Here and not in its thread: who is told that the server is ready may ask at once.
+                inventory.look(clock::now());
                 handle.spawn_blocking(move || inventory.run(&questions));
                 Server::Inventory(sender)
             }

@@ -279,9 +279,12 @@ async fn an_inventory_file_answers_like_a_cloud_and_fails_like_one() {
     let kind = Kind::Inventory(radmit::mdm::settings::Inventory { file: file.clone() });
     let directory = Arc::new(Directory::new(Capacity::default()));
     let world = World::start(start_sim(Fleet::demo()).await, Settings::new("lab", kind), directory);
+    assert!(
+        matches!(world.judge(mac(STRANGE_MAC), Medium::Wired), Knowledge::NotRegistered),
+        "the file was read when the start is over"
+    );
     assert_eq!(found(world.ask(mac(WIFI)).await).compliance, Compliance::Compliant);
     assert!(matches!(world.ask(device(NOBODY)).await, Outcome::NotFound));
-    assert!(matches!(world.judge(mac(STRANGE_MAC), Medium::Wired), Knowledge::NotRegistered));
     std::fs::remove_file(&file).expect("it was there");
     let mut outcome = Outcome::NotFound;
     for _ in 0..100 {

@@ -18,6 +18,7 @@ pub trait Machine {
     /// A batch begins: the machine looks whether the configuration was swapped.
     fn begin(&mut self, now: Now);
     /// Datagrams were received, each of which is handled next: what can be computed for all of them at once, may be now.
+    /// They can be newer than the swap that `begin` came too early for, so the machine looks for it again.
     fn look(&mut self, batch: &mut [Option<Arrival<'_>>]) {
         let _ = batch;
     }

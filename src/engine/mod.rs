@@ -73,18 +73,25 @@ impl Engine {
         let snapshot = parts.shared.load_full();
         Self { shared: Arc::clone(&parts.shared), snapshot, state: State::new(parts) }
     }
-}
 
-impl Machine for Engine {
-    fn begin(&mut self, _now: Now) {
+    /// From here on by the newest configuration.
+    fn catch_up(&mut self) {
         let current = self.shared.load();
         if !Arc::ptr_eq(&current, &self.snapshot) {
             self.snapshot = Arc::clone(&current);
         }
+    }
+}
+
+impl Machine for Engine {
+    fn begin(&mut self, _now: Now) {
+        self.catch_up();
         self.state.outgoing.clear();
     }
 
     fn look(&mut self, batch: &mut [Option<Arrival<'_>>]) {
+        // Once more: what is received now may have been sent after a reload that `begin` came too early for.
+        self.catch_up();
         self.state.look(&self.snapshot, batch);
     }
 

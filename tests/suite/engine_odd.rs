@@ -342,3 +342,14 @@ fn what_is_rejected_before_policy_has_its_mac_in_the_log_wherever_it_stood() {
         .map(|reason| (reason.to_owned(), mac.clone()));
     assert_eq!(*told.lock().unwrap(), expected);
 }
+
+#[test]
+fn who_asks_after_a_reload_is_answered_by_it_even_in_a_turn_that_had_begun_before() {
+    const DENY: &str = "version = 1\n[policy-set]\nname = \"All\"\nrank = 10\ndefault = \"deny\"\n[[rule]]\nname = \"All of them\"\nresult = \"deny\"\n";
+    let mut world = world();
+    let request = bypass(&mut world, |_| {});
+    assert_eq!(answer(&mut world, &request), Code::ACCESS_ACCEPT);
+    let request = bypass(&mut world, |_| {});
+    let replies = world.send_while_swapping(DENY, &request);
+    assert_eq!(code_of(&replies, &request), Code::ACCESS_REJECT);
+}

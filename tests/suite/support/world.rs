@@ -269,6 +269,21 @@ impl World {
         self.take()
     }
 
+    /// Sends a datagram that a shard receives in the turn in which the policy was swapped, after the turn had begun.
+    pub(crate) fn send_while_swapping(&mut self, policy: &'static str, octets: &[u8]) -> Vec<Vec<u8>> {
+        let peer =
+            Peer { address: ([127, 0, 0, 1], 40_000).into(), route: Route { listener: 0, local: None, interface: 0 } };
+        self.engine.begin(self.now);
+        swap_policy(self, policy);
+        let mut batch = [Some(Datagram { octets, peer, port: Port::Auth }.into())];
+        self.engine.look(&mut batch);
+        for arrival in Arrival::in_turn(&batch) {
+            self.engine.handle(self.now, arrival, &mut self.sent);
+        }
+        self.engine.end(self.now, &mut self.sent);
+        self.take()
+    }
+
     /// Hands datagrams to the engine in batches of this size, each in the order of its arrival, and returns what it sends and
     /// to whom.
     pub(crate) fn send_batches(

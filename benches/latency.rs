@@ -9,6 +9,10 @@
 //! `echo` is the yardstick of what the machine and the generator do: a server that sends each datagram back, at the same rate,
 //! by the same core, right before. What its percentiles have, no server can be without here.
 //!
+//! What a latency is made of stands beside it: `late` is how long after its time a request was sent (p99), which no server can
+//! help; `served` is from then to the answer (p99). `waits` is the part of the time, in thousandths, in which the server's
+//! thread was ready and another one of this machine had its core; `gen.` is the same of the generator.
+//!
 //! Who has which core, and why, is as in `sync`: core 0 has radmit with all that works behind the shard; core 1 has the
 //! simulated cloud at the lowest priority, and the generator at the highest. Both cores are kept awake.
 //!
@@ -58,6 +62,8 @@ use server::Server;
 
 const OURS: u32 = 0;
 const OTHERS: u32 = 1;
+/// The name of the server's only shard, or its beginning.
+const SHARD: &str = "radmit-shard";
 /// Requests that wait for their deadline at any moment, and that deadline.
 const PARKED: f64 = 1_000.0;
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -104,23 +110,25 @@ fn main() {
         awake.is_some()
     );
     println!(
-        "{:<6} {:>9} {:>6} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        "", "answered", "lost", "lists", "p50", "p99", "p99.9", "max"
+        "{:<6} {:>9} {:>6} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>6} {:>6}",
+        "", "answered", "lost", "lists", "p50", "p99", "p99.9", "max", "late", "served", "waits", "gen."
     );
     let half = Pace::Steady(option("--rate", capacity / 2.0));
     load(address, &known, half, Duration::from_secs(1));
     let (mut ratios, mut to_echo) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let echoed = Plan { answers: Answers::Echoed, ..plan(echo.address(), &known, half, duration) };
-        let echoed = bench::run(&echoed, &mut |_| {}).expect("the plan can be carried out");
-        print("echo", &echoed, 0);
-        let quiet = load(address, &known, half, duration);
-        print("quiet", &quiet, 0);
+        let (echoed, waits) =
+            Waits::during("radmit-echo", || bench::run(&echoed, &mut |_| {}).expect("the plan can be carried out"));
+        print("echo", &echoed, &waits, 0);
+        let (quiet, waits) = Waits::during(SHARD, || load(address, &known, half, duration));
+        print("quiet", &quiet, &waits, 0);
         let before = metrics.syncs_completed.value();
         let worker = sync(Duration::from_millis(1));
-        let (busy, parked) = beside(&server, address, || load(address, &known, half, duration));
+        let ((busy, waits), parked) =
+            beside(&server, address, || Waits::during(SHARD, || load(address, &known, half, duration)));
         runtime.block_on(worker.shutdown(Duration::from_secs(1)));
-        print("busy", &busy, metrics.syncs_completed.value() - before);
+        print("busy", &busy, &waits, metrics.syncs_completed.value() - before);
         assert!(echoed.is_sound() && quiet.is_sound() && busy.is_sound() && parked.is_sound(), "no answer was wrong");
         let at = |report: &Report| report.tally.latency_of_all().percentile(0.99).as_secs_f64();
         ratios.push(at(&busy) / at(&quiet));
@@ -137,7 +145,7 @@ fn order() -> (bool, bool) {
     let is_given = |option: &str| std::env::args().any(|argument| argument == option);
     let is_real_time = is_given("--real-time");
     let done = if is_real_time || is_given("--urgent") {
-        let servers = ["radmit-shard", "radmit-echo"];
+        let servers = [SHARD, "radmit-echo"];
         process::make_own_thread_real_time() && (!is_real_time || servers.into_iter().all(process::make_real_time))
     } else {
         process::give_own_thread_priority()
@@ -152,7 +160,7 @@ fn tell(name: &str, ratios: &mut [f64]) {
 }
 
 /// Measures while requests are parked and the configuration is put together anew.
-fn beside(server: &Server, address: SocketAddr, measure: impl FnOnce() -> Report) -> (Report, Report) {
+fn beside<T>(server: &Server, address: SocketAddr, measure: impl FnOnce() -> T) -> (T, Report) {
     let ends = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let parking = scope.spawn(|| {
@@ -202,11 +210,36 @@ fn plan(address: SocketAddr, devices: &Devices, pace: Pace, duration: Duration) 
     }
 }
 
-fn print(name: &str, report: &Report, lists: u64) {
-    let all = report.tally.latency_of_all();
+/// How long the server's thread and the generator waited for their cores, in thousandths of the time.
+struct Waits {
+    server: f64,
+    generator: f64,
+}
+
+impl Waits {
+    /// Measures while the calling thread generates load. Only one server's thread may have this name prefix.
+    fn during(server: &str, measure: impl FnOnce() -> Report) -> (Report, Self) {
+        let (server_before, own_before) = (process::waited(server), process::own_waited());
+        let began = clock::now().mono;
+        let report = measure();
+        let took = clock::now().mono.since(began).as_secs_f64();
+        let part = |now: Duration, before: Duration| now.saturating_sub(before).as_secs_f64() / took * 1000.0;
+        let server = part(process::waited(server), server_before);
+        (report, Self { server, generator: part(process::own_waited(), own_before) })
+    }
+}
+
+fn print(name: &str, report: &Report, waits: &Waits, lists: u64) {
+    let tally = &report.tally;
+    let all = tally.latency_of_all();
     let [p50, p99, p999] = [0.5, 0.99, 0.999].map(|share| all.percentile(share).as_micros());
-    let (answered, lost, max) = (report.tally.answered(), report.tally.lost.total(), all.max().as_micros());
-    println!("{name:<6} {answered:>9} {lost:>6} {lists:>8} {p50:>8} {p99:>8} {p999:>8} {max:>8}");
+    let (answered, lost, max) = (tally.answered(), tally.lost.total(), all.max().as_micros());
+    let [late, served] = [&tally.lateness, &tally.service].map(|of| of.percentile(0.99).as_micros());
+    let Waits { server, generator } = waits;
+    println!(
+        "{name:<6} {answered:>9} {lost:>6} {lists:>8} {p50:>8} {p99:>8} {p999:>8} {max:>8} {late:>8} {served:>8} {server:>6.1} \
+         {generator:>6.1}"
+    );
 }
 
 /// The value behind this option, or its default. `cargo bench` adds options of its own, which are passed over.

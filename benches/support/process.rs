@@ -25,15 +25,27 @@ pub(crate) fn resident_octets() -> u64 {
 
 /// CPU time that the threads of these name prefixes have used so far, all together.
 pub(crate) fn cpu_time(thread_prefixes: &[&str]) -> Duration {
-    let nanos = thread_prefixes
-        .iter()
-        .flat_map(|prefix| threads(prefix))
-        .filter_map(|folder| {
-            // "ran-nanoseconds waited-nanoseconds slices"
-            fs::read_to_string(format!("{folder}/schedstat")).ok()?.split_whitespace().next()?.parse::<u64>().ok()
-        })
-        .sum();
-    Duration::from_nanos(nanos)
+    thread_prefixes.iter().flat_map(|prefix| threads(prefix)).map(|folder| times(&folder).0).sum()
+}
+
+/// How long the threads of this name prefix were ready and waited for a core so far, all together.
+///
+/// Only what another thread of this machine had is in it, not what the host of a virtual machine took.
+pub(crate) fn waited(thread_prefix: &str) -> Duration {
+    threads(thread_prefix).map(|folder| times(&folder).1).sum()
+}
+
+/// The same of the calling thread.
+pub(crate) fn own_waited() -> Duration {
+    times("/proc/thread-self").1
+}
+
+/// How long the thread of this folder ran, and how long it waited for a core.
+fn times(folder: &str) -> (Duration, Duration) {
+    // "ran-nanoseconds waited-nanoseconds slices"
+    let told = fs::read_to_string(format!("{folder}/schedstat")).unwrap_or_default();
+    let mut nanos = told.split_whitespace().map(|field| Duration::from_nanos(field.parse().unwrap_or(0)));
+    (nanos.next().unwrap_or_default(), nanos.next().unwrap_or_default())
 }
 
 /// CPU time that another process has used so far, with that of threads that have ended; in steps of 10 ms.
@@ -48,8 +60,7 @@ pub(crate) fn cpu_time_of(process: u32) -> Duration {
 
 /// CPU time that the calling thread has used so far.
 pub(crate) fn own_cpu_time() -> Duration {
-    let told = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    Duration::from_nanos(told.split_whitespace().next().and_then(|nanos| nanos.parse().ok()).unwrap_or(0))
+    times("/proc/thread-self").0
 }
 
 fn threads(prefix: &str) -> impl Iterator<Item = String> + '_ {

@@ -99,7 +99,7 @@ fn main() {
     let running = udp.run(vec![Box::new(server.engine(0, Box::new(NoLog)))]).expect("there is one machine");
     let address = running.listeners()[0].address;
     let echo = Echo::start_with((Ipv4Addr::LOCALHOST, 0).into(), 1, true).expect("loopback has free ports");
-    let awake = process::Awake::keep(&[OURS, OTHERS]);
+    let awake = process::Awake::keep();
     let placed = process::pin_to_core("radmit-", OURS) && process::pin_to_core("tokio", OURS);
     let placed = placed && process::pin_own_thread(OTHERS);
     let capacity = capacity(address, &known, duration);

@@ -87,7 +87,7 @@ fn main() {
     let server = Server::new(Arc::clone(&directory), 1, 1);
     let (log, mut ends) = Log::start(&Destination::Off, 1, Arc::<ProcessCells>::default()).expect("nothing is opened");
     let running = serve(&server, ends.remove(0));
-    let awake = if loose { None } else { process::Awake::keep(&[OURS, OTHERS]) };
+    let awake = if loose { None } else { process::Awake::keep() };
     let placed = !loose && place();
     println!("{} devices, {rate} requests a second, {rounds} rounds of {seconds} s each", directory.len());
     println!("radmit on core {OURS}, the rest on core {OTHERS}: {placed}; awake: {}", awake.is_some());

@@ -60,23 +60,46 @@ fn threads(prefix: &str) -> impl Iterator<Item = String> + '_ {
         .filter(move |folder| fs::read_to_string(format!("{folder}/comm")).is_ok_and(|name| name.starts_with(prefix)))
 }
 
-/// Binds all threads of this name prefix to one core, so that server and load don't push each other around. False if it
-/// can't be done; the numbers are then noisier.
-pub(crate) fn pin_to_core(thread_prefix: &str, core: u32) -> bool {
-    threads(thread_prefix).all(|folder| is_done("taskset", &["-p", "-c", &core.to_string(), number(&folder)]))
+/// The threads of this name prefix, in the order of their start, once all that were started have their names.
+///
+/// A thread gives itself its name, some time after whoever started it went on: till then it has that of the program. Some
+/// threads keep it, so that is waited for a moment only.
+fn started(prefix: &str) -> Vec<String> {
+    let program = fs::read_to_string("/proc/self/comm").unwrap_or_default();
+    let mut patience = 100;
+    while patience > 0 && threads(program.trim_end()).count() > 1 {
+        std::thread::park_timeout(Duration::from_millis(1));
+        patience -= 1;
+    }
+    let mut folders: Vec<String> = threads(prefix).collect();
+    folders.sort_by_key(|folder| number(folder).parse::<u32>().unwrap_or(0));
+    folders
 }
 
-/// Binds the threads of this name prefix that were not bound before to these cores, in turn. `bound` remembers them.
+/// Binds all threads of this name prefix to one core, so that server and load don't push each other around. False if it
+/// can't be done, or if there are none; the numbers are then noisier.
+pub(crate) fn pin_to_core(thread_prefix: &str, core: u32) -> bool {
+    for_all(thread_prefix, |thread| is_done("taskset", &["-p", "-c", &core.to_string(), thread]))
+}
+
+/// Binds the threads of this name prefix that were not bound before to these cores, in turn, and says whether there was one
+/// for each. `bound` remembers them.
 pub(crate) fn pin_new_to_cores(thread_prefix: &str, cores: &[u32], bound: &mut HashSet<String>) -> bool {
-    let mut fresh: Vec<String> = threads(thread_prefix).filter(|folder| bound.insert(folder.clone())).collect();
-    fresh.sort();
-    let mut pairs = fresh.iter().zip(cores.iter().cycle());
-    pairs.all(|(folder, core)| is_done("taskset", &["-p", "-c", &core.to_string(), number(folder)]))
+    let fresh: Vec<String> = started(thread_prefix).into_iter().filter(|folder| bound.insert(folder.clone())).collect();
+    let is_placed =
+        |(folder, core): (&String, &u32)| is_done("taskset", &["-p", "-c", &core.to_string(), number(folder)]);
+    fresh.len() == cores.len() && fresh.iter().zip(cores).all(is_placed)
 }
 
 /// Gives all threads of this name prefix the lowest priority.
 pub(crate) fn make_idle(thread_prefix: &str) -> bool {
-    threads(thread_prefix).all(|folder| is_done("renice", &["-n", "19", "-p", number(&folder)]))
+    for_all(thread_prefix, |thread| is_done("renice", &["-n", "19", "-p", thread]))
+}
+
+/// Whether there are threads of this name prefix, and `done` did it to all of them.
+fn for_all(thread_prefix: &str, mut done: impl FnMut(&str) -> bool) -> bool {
+    let folders = started(thread_prefix);
+    !folders.is_empty() && folders.iter().all(|folder| done(number(folder)))
 }
 
 /// Binds the calling thread, and those that it starts from now on, to one core.
@@ -92,15 +115,13 @@ pub(crate) fn make_own_thread_real_time() -> bool {
 
 /// The same for all threads of this name prefix.
 pub(crate) fn make_real_time(thread_prefix: &str) -> bool {
-    threads(thread_prefix).all(|folder| is_done("chrt", &["-f", "-p", "5", number(&folder)]))
+    for_all(thread_prefix, |thread| is_done("chrt", &["-f", "-p", "5", thread]))
 }
 
 /// Keeps cores from falling asleep, as long as it lives: a core without work looks for some instead of halting.
 ///
 /// A virtual machine gives a halted core back to its host and gets it again when the host thinks fit. That is no time of the
-/// server's either, and far more than what it needs for an answer. (A thread that spins at the lowest priority does it too,
-/// but takes the core from the server: for 0.8 and 4 ms, 0.4 % of the time, whenever a short kernel thread came between and
-/// the server had run for longer than its share. That was measured.)
+/// server's either, and far more than what it needs for an answer.
 #[derive(Debug)]
 pub(crate) struct Awake {
     /// Closed, it is forgotten.

@@ -9,8 +9,9 @@
 //!
 //! There are two cores for two shards and what loads them. So that nothing differs but the number of shards, each shard
 //! shares its core with a generator: `1 shard and generator` is that on the one core, and then on the other, `2 shards,
-//! 2 generators` both at once, where each generator's requests go to both shards. `2 engines at once` is the product
-//! without its sockets, a thread on each core, held against one thread alone.
+//! 2 generators` both at once, where each generator's requests go to both shards. The same is done with echoes: what two
+//! of them cost more than one is the kernel's and the processor's. `2 engines at once` is the product without its sockets, a
+//! thread on each core, held against one thread alone.
 //!
 //! Each reply leaves alone here, unless `--pieces` lets those to one port leave together, as radmit does by itself: how many
 //! can depends on how many ports ask, and on how many shards they are spread over, and that is not what a shard or a client costs.
@@ -81,16 +82,19 @@ fn main() {
     let rounds: usize = option("--rounds", 5);
     let window: usize = option("--window", 1_024);
     let sources: Vec<Ipv4Addr> = (1..=clients).map(server::address).collect();
-    let mut one = Generator::new(window, FEW).expect("loopback has free ports");
-    let [mut first, mut second] = [(); 2].map(|()| Generator::new(PAIRED, FEW).expect("loopback has free ports"));
-    let mut wide = Generator::new(window, devices).expect("loopback has free ports");
-    let mut many = Generator::with_sources(window, FEW, &sources).expect("loopback has free ports");
+    let mut generators = Generators::new(window, devices, &sources);
     let (small, large) = (fleet(FEW), fleet(devices));
 
     let mut bound = HashSet::new();
     let mut place = |cores: &[u32]| process::pin_new_to_cores("radmit-", cores, &mut bound);
-    let echo = Echo::start((Ipv4Addr::LOCALHOST, 0).into(), 1).expect("loopback has free ports");
-    let mut placed = place(&[OTHER]);
+    let mut placed = true;
+    let mut start_echo = |cores: &[u32]| {
+        let echo = Echo::start((Ipv4Addr::LOCALHOST, 0).into(), cores.len()).expect("loopback has free ports");
+        placed &= place(cores);
+        echo
+    };
+    let echo = start_echo(&[OTHER]);
+    let echoes = [&[GENERATOR] as &[u32], &[OTHER, GENERATOR]].map(&mut start_echo);
     let mut start = |directory: &Arc<Directory>, clients: u32, cores: &[u32]| {
         let product = Product::start(directory, clients, cores.len());
         placed &= place(cores);
@@ -103,7 +107,7 @@ fn main() {
     let million = start(&large, 1, &[OTHER]);
     let crowd = start(&small, clients + 1, &[OTHER]);
     placed &= process::pin_own_thread(GENERATOR);
-    println!("{rounds} rounds of {duration:?}, window {}; threads have their cores: {placed}", one.window());
+    println!("{rounds} rounds of {duration:?}, window {}; threads have their cores: {placed}", generators.one.window());
 
     let mut rows = [
         Row::new("echo", echo.address(), load::is_echoed),
@@ -114,22 +118,13 @@ fn main() {
         Row::new("1 shard", base.address(), load::is_accepted),
         Row::new("many devices", million.address(), load::is_accepted),
         Row::new("many clients", crowd.address(), load::is_accepted),
+        Row::new("1 echo and generator", echo.address(), load::is_echoed),
+        Row::new("1 echo and generator", echoes[0].address(), load::is_echoed),
+        Row::new("2 echoes, 2 generators", echoes[1].address(), load::is_echoed),
     ];
     for _ in 0..rounds {
         for (place, row) in rows.iter_mut().enumerate() {
-            let (server, check) = (row.server, row.check);
-            let cpu_time = &|| process::cpu_time(&["radmit-"]);
-            let together = |generators: &mut [(&mut Generator, u32)]| {
-                Generator::run_together(generators, server, cpu_time, duration, check)
-            };
-            row.rounds.push(match place {
-                2 => together(&mut [(&mut first, OTHER)]),
-                3 => together(&mut [(&mut second, GENERATOR)]),
-                4 => together(&mut [(&mut first, OTHER), (&mut second, GENERATOR)]),
-                1 | 7 => many.run(server, cpu_time, duration, check),
-                6 => wide.run(server, cpu_time, duration, check),
-                _ => one.run(server, cpu_time, duration, check),
-            });
+            row.rounds.push(generators.run(place, row, duration));
         }
     }
     print_table(&rows, devices, clients);
@@ -140,8 +135,49 @@ fn main() {
     compare_engines(&small, rounds, duration);
 }
 
-/// What is held against what: name, row, rows of the baseline (their mean), echo of the row, echo of the baseline.
-type Comparison = (String, usize, &'static [usize], usize);
+/// The load of all rows.
+struct Generators {
+    one: Generator,
+    wide: Generator,
+    many: Generator,
+    /// Those that share their cores with a server.
+    paired: [Generator; 2],
+}
+
+impl Generators {
+    fn new(window: usize, devices: u64, sources: &[Ipv4Addr]) -> Self {
+        let new = |window, devices| Generator::new(window, devices).expect("loopback has free ports");
+        Self {
+            one: new(window, FEW),
+            wide: new(window, devices),
+            many: Generator::with_sources(window, FEW, sources).expect("loopback has free ports"),
+            paired: [new(PAIRED, FEW), new(PAIRED, FEW)],
+        }
+    }
+
+    /// One round of the row at `place`.
+    fn run(&mut self, place: usize, row: &Row, duration: Duration) -> Measured {
+        let cpu_time = &|| process::cpu_time(&["radmit-"]);
+        let (server, check) = (row.server, row.check);
+        let [first, second] = &mut self.paired;
+        let (first, second) = ((first, OTHER), (second, GENERATOR));
+        let together = |generators: &mut [(&mut Generator, u32)]| {
+            Generator::run_together(generators, server, cpu_time, duration, check)
+        };
+        match place {
+            2 | 8 => together(&mut [first]),
+            3 | 9 => together(&mut [second]),
+            4 | 10 => together(&mut [first, second]),
+            1 | 7 => self.many.run(server, cpu_time, duration, check),
+            6 => self.wide.run(server, cpu_time, duration, check),
+            _ => self.one.run(server, cpu_time, duration, check),
+        }
+    }
+}
+
+/// What is held against what: its name, a row and the rows of its baseline (their mean), and the same of the echo.
+type Comparison = (String, Held, Held);
+type Held = (usize, &'static [usize]);
 
 fn print_table(rows: &[Row], devices: u64, clients: u32) {
     println!("{:<26} {:>10} {:>6} {:>10} {:>14}", "", "answered", "lost", "per second", "CPU us/request");
@@ -152,21 +188,26 @@ fn print_table(rows: &[Row], devices: u64, clients: u32) {
         println!("{:<26} {answered:>10} {lost:>6} {rate:>10.0} {cost:>14.2}", row.name);
         assert!(lost * 1_000 <= answered, "{}: more than one in a thousand was lost", row.name);
     }
-    let comparisons: [Comparison; 3] = [
-        ("2 shards / 1".to_owned(), 4, &[2, 3], 0),
-        (format!("{devices} devices / {FEW}"), 6, &[5], 0),
-        (format!("{clients} clients / 1"), 7, &[5], 1),
+    let comparisons: [Comparison; 4] = [
+        ("2 shards / 1".to_owned(), (4, &[2, 3]), (10, &[8, 9])),
+        ("2 echoes / 1".to_owned(), (10, &[8, 9]), (10, &[8, 9])),
+        (format!("{devices} devices / {FEW}"), (6, &[5]), (0, &[0])),
+        (format!("{clients} clients / 1"), (7, &[5]), (1, &[0])),
     ];
     println!("{:<26} {:>8} {:>24}", "", "ratio", "ratio above the echo");
-    for (name, of, to, echo) in comparisons {
+    for (name, (of, to), (echo, echo_to)) in comparisons {
         let cost = |row: usize, round: usize| rows[row].rounds[round].cpu_us();
-        let base = |round: usize| {
-            to.iter().map(|row| cost(*row, round)).sum::<f64>() / f64::from(u8::try_from(to.len()).expect("few"))
+        let base = |of: &[usize], round: usize| {
+            of.iter().map(|row| cost(*row, round)).sum::<f64>() / f64::from(u8::try_from(of.len()).expect("few"))
         };
         let rounds = 0..rows[of].rounds.len();
-        let whole = median(rounds.clone().map(|round| cost(of, round) / base(round)).collect());
-        let own = |round: usize| (cost(of, round) - cost(echo, round)) / (base(round) - cost(0, round));
-        println!("{name:<26} {whole:>8.2} {:>24.2}", median(rounds.map(own).collect()));
+        let whole = median(rounds.clone().map(|round| cost(of, round) / base(to, round)).collect());
+        print!("{name:<26} {whole:>8.2}");
+        if of != echo {
+            let own = |round| (cost(of, round) - cost(echo, round)) / (base(to, round) - base(echo_to, round));
+            print!(" {:>24.2}", median(rounds.map(own).collect()));
+        }
+        println!();
     }
 }
 

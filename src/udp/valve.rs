@@ -106,11 +106,16 @@ impl Valve {
         };
         self.look_next(now);
         let next = self.course.next(look);
-        let is_old = self.course.admitted < ALL && now.since(self.salted_at) >= SALT_TIME;
-        if let Some(admitted) = next.or_else(|| is_old.then_some(self.course.admitted)) {
+        if let Some(admitted) = self.due(next, now) {
             self.salted_at = now;
             self.set(admitted, socket, cells);
         }
+    }
+
+    /// What is to be set: the next share, or the same with a new salt after the one that is there chose for long enough.
+    fn due(&self, next: Option<u16>, now: Mono) -> Option<u16> {
+        let is_old = self.course.admitted < ALL && now.since(self.salted_at) >= SALT_TIME;
+        next.or_else(|| is_old.then_some(self.course.admitted))
     }
 
     fn look_next(&mut self, now: Mono) {
@@ -355,6 +360,20 @@ mod tests {
         assert_eq!(course.next(look(5_000)), None, "there is time to measure");
         assert_eq!(course.next(look(6_000)), Some(ALL / 2));
         assert_eq!(course.next(look(5_999)), None, "it is going down");
+    }
+
+    #[test]
+    fn the_same_are_not_turned_away_for_longer_than_clients_wait() {
+        let set_at = Mono::from_nanos(1);
+        let valve =
+            |admitted| Valve { course: Course { admitted, ..Course::new() }, salted_at: set_at, ..Valve::new() };
+        let due = |admitted, next, after| valve(admitted).due(next, set_at.plus(Duration::from_millis(after)));
+        assert_eq!(due(1_000, None, 499), None, "nothing changes that often");
+        assert_eq!(due(1_000, None, 500), Some(1_000), "the same share of others");
+        assert_eq!(due(1_000, Some(900), 0), Some(900));
+        assert_eq!(due(ALL, None, 60_000), None, "an open valve chooses nobody");
+        let mut salts = Salts::new();
+        assert_ne!(salts.next(), salts.next());
     }
 
     #[test]

@@ -11,7 +11,7 @@
 //!
 //! What a latency is made of stands beside it: `late` is how long after its time a request was sent (p99), which no server can
 //! help; `served` is from then to the answer (p99). `waits` is the part of the time, in thousandths, in which the server's
-//! thread was ready and another one of this machine had its core; `gen.` is the same of the generator.
+//! thread was ready and another one of this machine had its core; `gen.` is the same of the generators (in `busy` there are two).
 //!
 //! Who has which core, and why, is as in `sync`: core 0 has radmit with all that works behind the shard; core 1 has the
 //! simulated cloud at the lowest priority, and the generator at the highest. Both cores are kept awake.
@@ -48,7 +48,7 @@ use std::{
 use cloud::Cloud;
 use radmit::{
     audit::log::NoLog,
-    bench::{self, Answers, Devices, Pace, Plan, Report},
+    bench::{self, Answers, Devices, Pace, Plan, Report, Row},
     clock,
     device::{
         directory::{Capacity, Directory},
@@ -114,19 +114,19 @@ fn main() {
         "", "answered", "lost", "lists", "p50", "p99", "p99.9", "max", "late", "served", "waits", "gen."
     );
     let half = Pace::Steady(option("--rate", capacity / 2.0));
-    load(address, &known, half, Duration::from_secs(1));
+    load(address, &known, half, Duration::from_secs(1), &mut |_| {});
     let (mut ratios, mut to_echo) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
         let echoed = Plan { answers: Answers::Echoed, ..plan(echo.address(), &known, half, duration) };
         let (echoed, waits) =
-            Waits::during("radmit-echo", || bench::run(&echoed, &mut |_| {}).expect("the plan can be carried out"));
+            Waits::during("radmit-echo", |each| bench::run(&echoed, each).expect("the plan can be carried out"));
         print("echo", &echoed, &waits, 0);
-        let (quiet, waits) = Waits::during(SHARD, || load(address, &known, half, duration));
+        let (quiet, waits) = Waits::during(SHARD, |each| load(address, &known, half, duration, each));
         print("quiet", &quiet, &waits, 0);
         let before = metrics.syncs_completed.value();
         let worker = sync(Duration::from_millis(1));
         let ((busy, waits), parked) =
-            beside(&server, address, || Waits::during(SHARD, || load(address, &known, half, duration)));
+            beside(&server, address, || Waits::during(SHARD, |each| load(address, &known, half, duration, each)));
         runtime.block_on(worker.shutdown(Duration::from_secs(1)));
         print("busy", &busy, &waits, metrics.syncs_completed.value() - before);
         assert!(echoed.is_sound() && quiet.is_sound() && busy.is_sound() && parked.is_sound(), "no answer was wrong");
@@ -164,6 +164,7 @@ fn beside<T>(server: &Server, address: SocketAddr, measure: impl FnOnce() -> T) 
     let ends = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let parking = scope.spawn(|| {
+            let _ = process::make_own_thread_usual();
             let strangers = Devices::Counted { first: MacAddress::new([0x5c, 0, 0, 0, 0, 0]), count: 1_000_000 };
             let pace = Pace::Steady(PARKED / DEADLINE.as_secs_f64());
             let plan = Plan { timeout: DEADLINE * 2, sockets: 64, ..plan(address, &strangers, pace, DEADLINE * 3) };
@@ -187,14 +188,14 @@ fn beside<T>(server: &Server, address: SocketAddr, measure: impl FnOnce() -> T) 
 /// By as many source ports as there are at half of it: replies to few ports leave together, and cost the server less.
 fn capacity(address: SocketAddr, devices: &Devices, duration: Duration) -> f64 {
     let window = Pace::Window(512);
-    let by_few = load(address, devices, window, duration).answered_per_second();
+    let by_few = load(address, devices, window, duration, &mut |_| {}).answered_per_second();
     let sockets = plan(address, devices, Pace::Steady(by_few / 2.0), duration).sockets;
     let spread = Plan { sockets, ..plan(address, devices, window, duration) };
     bench::run(&spread, &mut |_| {}).expect("the plan can be carried out").answered_per_second()
 }
 
-fn load(address: SocketAddr, devices: &Devices, pace: Pace, duration: Duration) -> Report {
-    bench::run(&plan(address, devices, pace, duration), &mut |_| {}).expect("the plan can be carried out")
+fn load(address: SocketAddr, devices: &Devices, pace: Pace, duration: Duration, each: &mut dyn FnMut(&Row)) -> Report {
+    bench::run(&plan(address, devices, pace, duration), each).expect("the plan can be carried out")
 }
 
 fn plan(address: SocketAddr, devices: &Devices, pace: Pace, duration: Duration) -> Plan {
@@ -217,15 +218,21 @@ struct Waits {
 }
 
 impl Waits {
-    /// Measures while the calling thread generates load. Only one server's thread may have this name prefix.
-    fn during(server: &str, measure: impl FnOnce() -> Report) -> (Report, Self) {
-        let (server_before, own_before) = (process::waited(server), process::own_waited());
-        let began = clock::now().mono;
-        let report = measure();
-        let took = clock::now().mono.since(began).as_secs_f64();
-        let part = |now: Duration, before: Duration| now.saturating_sub(before).as_secs_f64() / took * 1000.0;
-        let server = part(process::waited(server), server_before);
-        (report, Self { server, generator: part(process::own_waited(), own_before) })
+    /// Measures, and hands on what is to be called every second. Only one server's thread may have this name prefix.
+    fn during(server: &str, measure: impl FnOnce(&mut dyn FnMut(&Row)) -> Report) -> (Report, Self) {
+        let (before, began) = (process::waited(server), clock::now().mono);
+        let mut waits = Self { server: 0.0, generator: 0.0 };
+        let report = measure(&mut |_| {
+            let took = clock::now().mono.since(began).as_secs_f64();
+            let part = |waited: Duration| waited.as_secs_f64() / took * 1000.0;
+            waits.server = part(process::waited(server).saturating_sub(before));
+            // Gone after the last second.
+            let generator = process::waited("bench-");
+            if !generator.is_zero() {
+                waits.generator = part(generator);
+            }
+        });
+        (report, waits)
     }
 }
 

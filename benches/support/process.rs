@@ -25,11 +25,6 @@ pub(crate) fn waited(thread_prefix: &str) -> Duration {
     threads(thread_prefix).map(|folder| times(&folder).1).sum()
 }
 
-/// The same of the calling thread.
-pub(crate) fn own_waited() -> Duration {
-    times("/proc/thread-self").1
-}
-
 /// How long the thread of this folder ran, and how long it waited for a core.
 fn times(folder: &str) -> (Duration, Duration) {
     // "ran-nanoseconds waited-nanoseconds slices"

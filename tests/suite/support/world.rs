@@ -261,9 +261,8 @@ impl World {
     }
 
     pub(crate) fn send_from(&mut self, from: SocketAddr, port: Port, octets: &[u8]) -> Vec<Vec<u8>> {
-        let peer = Peer { address: from, route: Route { listener: 0, local: None, interface: 0 } };
         self.engine.begin(self.now);
-        self.engine.handle(self.now, &Datagram { octets, peer, port }.into(), &mut self.sent);
+        self.engine.handle(self.now, &Datagram { octets, peer: peer(from), port }.into(), &mut self.sent);
         self.engine.expire(self.now, &mut self.sent);
         self.engine.end(self.now, &mut self.sent);
         self.take()
@@ -271,10 +270,9 @@ impl World {
 
     /// Sends a datagram that a shard receives in the turn in which the policy was swapped, after the turn had begun.
     pub(crate) fn send_while_swapping(&mut self, policy: &'static str, octets: &[u8]) -> Vec<Vec<u8>> {
-        let peer =
-            Peer { address: ([127, 0, 0, 1], 40_000).into(), route: Route { listener: 0, local: None, interface: 0 } };
         self.engine.begin(self.now);
         swap_policy(self, policy);
+        let peer = peer(([127, 0, 0, 1], 40_000).into());
         let mut batch = [Some(Datagram { octets, peer, port: Port::Auth }.into())];
         self.engine.look(&mut batch);
         for arrival in Arrival::in_turn(&batch) {
@@ -310,10 +308,7 @@ impl World {
     ) {
         let mut arrivals: Vec<Option<Arrival<'_>>> = batch
             .iter()
-            .map(|(address, port, octets)| {
-                let route = Route { listener: 0, local: None, interface: 0 };
-                Some(Datagram { octets, peer: Peer { address: *address, route }, port: *port }.into())
-            })
+            .map(|(address, port, octets)| Some(Datagram { octets, peer: peer(*address), port: *port }.into()))
             .collect();
         self.engine.begin(self.now);
         self.engine.look(&mut arrivals);
@@ -399,6 +394,10 @@ impl World {
             origin: Origin::Lookup,
         }
     }
+}
+
+const fn peer(address: SocketAddr) -> Peer {
+    Peer { address, route: Route { listener: 0, local: None, interface: 0 } }
 }
 
 /// Swaps the configuration for one whose client was changed, as a reload would.

@@ -125,6 +125,9 @@ fn main() {
         print("quiet", &quiet, &waits, 0);
         let before = metrics.syncs_completed.value();
         let worker = sync(Duration::from_millis(1));
+        // It was started by who measures, on whose core it would be.
+        let placed = process::pin_to_core(cloud::LISTS, OURS);
+        assert!(placed, "the thread for lists has its core");
         let ((busy, waits), parked) =
             beside(&server, address, || Waits::during(SHARD, |each| load(address, &known, half, duration, each)));
         runtime.block_on(worker.shutdown(Duration::from_secs(1)));

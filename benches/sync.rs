@@ -107,6 +107,7 @@ fn main() {
         beside.print("neighbour", pages);
         let before = calls(&metrics);
         let worker = sync(Duration::from_millis(1));
+        assert!(!placed || process::pin_to_core(cloud::LISTS, OURS), "a thread for lists was just started");
         let syncing = load.run(duration);
         runtime.block_on(worker.shutdown(Duration::from_secs(1)));
         syncing.print("syncing", calls(&metrics) - before);

@@ -28,6 +28,9 @@ use radmit::{
 /// The secret that the cloud takes where it was given none.
 pub(crate) const SECRET: &str = "sim-secret";
 
+/// The name of radmit's thread that reads lists.
+pub(crate) const LISTS: &str = "radmit-spare";
+
 /// The simulated cloud, as a process.
 pub(crate) struct Cloud {
     child: Child,

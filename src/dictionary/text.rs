@@ -92,7 +92,7 @@ fn escape(after: &[u8], quote: u8) -> Option<(u8, usize)> {
         (b'r', _) => Some((b'\r', 1)),
         (b't', _) => Some((b'\t', 1)),
         (b'x', [_, high, low, ..]) => Some((digit(*high)? << 4 | digit(*low)?, 3)),
-        (b'0'..=b'3', [a, b, c, ..]) if [b, c].iter().all(|digit| (b'0'..=b'7').contains(digit)) => {
+        (b'0'..=b'3', [a, b, c, ..]) if [b, c].iter().all(|digit| matches!(digit, b'0'..=b'7')) => {
             Some(((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'), 3))
         }
         _ => None,

@@ -22,6 +22,7 @@ use super::{
     explain::Complaint,
     manners::{Manners, Shift},
     skew::{Skew, Told},
+    spare_time::SpareTime,
     transport::{Broken, Call, Reply, Transport},
 };
 
@@ -81,6 +82,11 @@ impl Line {
 
     pub(super) fn manners(&self) -> &Manners {
         &self.manners
+    }
+
+    /// Where what nobody waits for is done.
+    pub(super) const fn spare_time(&self) -> &SpareTime {
+        self.transport.spare_time()
     }
 
     /// The name of the server, for the log.
@@ -241,7 +247,7 @@ mod tests {
     fn line() -> Line {
         let secret = Credential::Secret(SecretText::fixed("x".to_owned().into()));
         let intune = Intune::new("t", "aaaa1111-bb22-cc33-dd44-eeee5555ffff", secret);
-        let transport = Transport::new(&intune).expect("the defaults are right");
+        let transport = Transport::new(&intune, SpareTime::none()).expect("the defaults are right");
         Line::new("corp".into(), transport, Arc::default(), Arc::default())
     }
 

@@ -24,6 +24,7 @@ use super::{
     inventory::read_devices,
     line::Payment,
     settings::{Api, Intune, Kind, Settings},
+    spare_time::SpareTime,
     standing::Standing,
     worker::connect,
 };
@@ -81,7 +82,7 @@ pub async fn look_up(settings: &Settings, key: Key) -> Result<LiveAnswer, String
 pub(super) fn client(settings: &Settings, intune: &Intune, metrics: &Arc<ServerCells>) -> Result<Arc<Client>, String> {
     let directory = Arc::new(Directory::new(capacity()));
     let intake = Arc::new(Intake::new(settings, directory, Arc::clone(metrics)));
-    let client = connect(settings, intune, intake, Arc::clone(metrics), &Standing::default())?;
+    let client = connect(settings, intune, intake, Arc::clone(metrics), &Standing::default(), SpareTime::none())?;
     client.line().begin(intune.requests_per_second);
     Ok(client)
 }

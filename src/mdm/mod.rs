@@ -25,6 +25,7 @@ mod manners;
 mod pace;
 pub mod settings;
 mod skew;
+mod spare_time;
 pub mod standing;
 mod sync;
 mod tend;

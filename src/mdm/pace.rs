@@ -19,12 +19,14 @@ impl Pace {
         Self { every, done: 0 }
     }
 
-    /// One step is done.
-    pub(super) fn step(&mut self) {
+    /// One step is done. Whether it was the last of its part.
+    pub(super) fn step(&mut self) -> bool {
         self.done += 1;
-        if self.done >= self.every {
+        let is_part = self.done >= self.every;
+        if is_part {
             self.done = 0;
             std::thread::yield_now();
         }
+        is_part
     }
 }

@@ -57,8 +57,12 @@ const REFUSALS: u32 = 20;
 /// Source: Microsoft, "Integrate network access control with Intune".
 const BROAD_INTERVAL: Duration = Duration::from_secs(4 * 3600);
 
-/// Records that are put in before requests on the same core may come in between.
-const RECORDS_AT_ONCE: u32 = 4;
+/// Records that are put in before requests on the same core may come in between. At the usual priority: lookups wait for the same
+/// lock.
+const RECORDS_AT_ONCE: u32 = 8;
+
+/// For how long a list waits for spare time. On a machine whose cores others use up there would be a thousandth of one.
+const SPARE_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// The background work of one server.
 #[derive(Debug)]
@@ -195,12 +199,13 @@ impl Sync {
     /// Follows a list to its end and puts in every row on the way. Returns how many rows there were.
     async fn fetch_pages(&self, first: Url) -> Result<usize, Complaint> {
         let (mut rows, mut next, mut seen) = (0usize, Some(first), HashSet::new());
+        let began = clock::now().mono;
         while let Some(url) = next {
             // A page that links to an earlier one would never end.
             if seen.len() >= limits::LIST_PAGES_MAX || !seen.insert(hash_of(url.as_str())) {
                 return Err(Complaint::new(Failure::Unreachable, "the pages of the list go round in circles"));
             }
-            let page = self.fetch_page(&url).await?;
+            let page = self.fetch_page(&url, began).await?;
             if page.broken_rows > 0 {
                 let sentence = format!("{} rows of the list have no id", page.broken_rows);
                 return Err(Complaint::new(Failure::Unreachable, sentence));
@@ -208,20 +213,28 @@ impl Sync {
             rows = rows.saturating_add(page.records.len());
             let mut pace = Pace::every(RECORDS_AT_ONCE);
             for record in page.records {
+                if pace.step() && self.has_time(began) {
+                    self.client.line().spare_time().comes().await;
+                }
                 self.client.intake().keep(record, Told::AllButEthernet);
-                pace.step();
             }
             next = page.next;
-            tokio::task::yield_now().await;
         }
         Ok(rows)
     }
 
-    /// One page, tried again after what passes.
-    async fn fetch_page(&self, url: &Url) -> Result<super::intune::ListPage, Complaint> {
+    /// Whether a list that began then can wait for spare time.
+    fn has_time(&self, began: Mono) -> bool {
+        let is_first = !self.client.intake().directory().is_complete(Some(Medium::Wireless));
+        can_wait(is_first, clock::now().mono.since(began))
+    }
+
+    /// One page of a list that began then, tried again after what passes.
+    async fn fetch_page(&self, url: &Url, began: Mono) -> Result<super::intune::ListPage, Complaint> {
         let mut patience = Patience::default();
         loop {
-            let complaint = match self.client.graph_page(&mut Errand::background(), url.clone()).await {
+            let mut errand = Errand::background().behind(self.has_time(began));
+            let complaint = match self.client.graph_page(&mut errand, url.clone()).await {
                 Ok(page) => return Ok(page),
                 Err(complaint) => complaint,
             };
@@ -302,7 +315,7 @@ impl Sync {
         // Each part costs a token: none is taken for what will not be asked.
         self.client.line().refuse_if_shut(Service::Graph)?;
         self.client.line().pay_for_background(ids.len()).await;
-        let parts = self.client.graph_batch(&mut Errand::prepaid(), ids).await?;
+        let parts = self.client.graph_batch(&mut Errand::prepaid().behind(true), ids).await?;
         ids.clear();
         let mut failed: Option<Complaint> = None;
         for (id, part) in parts {
@@ -389,12 +402,14 @@ impl Sync {
 
     async fn fetch_noncompliant(&self) -> Result<usize, Complaint> {
         let (mut devices, mut next, mut seen) = (0, Some("0".to_owned()), HashSet::new());
+        let began = clock::now().mono;
         while let Some(page) = next {
             if seen.len() >= limits::LIST_PAGES_MAX || !seen.insert(hash_of(&page)) {
                 return Err(Complaint::new(Failure::Unreachable, "the pages of the list go round in circles"));
             }
             let asked_at = clock::now().mono;
-            let listed = self.client.retrieval_noncompliant(&mut Errand::background(), &page).await;
+            let mut errand = Errand::background().behind(can_wait(false, asked_at.since(began)));
+            let listed = self.client.retrieval_noncompliant(&mut errand, &page).await;
             // With its first page the question was asked.
             let listed =
                 listed.map_err(|complaint| Complaint { asked: complaint.asked || seen.len() > 1, ..complaint })?;
@@ -407,6 +422,12 @@ impl Sync {
         }
         Ok(devices)
     }
+}
+
+/// Whether a list that takes as long already can wait for spare time. The first one can't, since addresses that it may have are
+/// not answered before, and what took long for want of time must come to its end.
+fn can_wait(is_first: bool, lasted: Duration) -> bool {
+    !is_first && lasted < SPARE_TIME_MAX
 }
 
 /// Whether a list of `rows` is more than a tenth shorter than what is expected.
@@ -471,6 +492,13 @@ mod tests {
         assert!(is_shrunken(89, 100));
         assert!(!is_shrunken(0, 0));
         assert!(is_shrunken(0, 1));
+    }
+
+    #[test]
+    fn a_list_that_requests_wait_for_is_not_left_to_spare_time() {
+        assert!(!can_wait(true, Duration::ZERO), "nobody is known yet");
+        assert!(can_wait(false, Duration::ZERO));
+        assert!(!can_wait(false, SPARE_TIME_MAX), "there is none");
     }
 
     #[test]

@@ -22,6 +22,7 @@ use super::{
     chance,
     pace::Pace,
     settings::{Intune, Pem, Trust},
+    spare_time::SpareTime,
 };
 
 /// A bearer token. Not printed, wiped when the last user drops it.
@@ -58,13 +59,15 @@ pub(super) struct Call {
     pub(super) octets_max: usize,
     /// Whether the proxy is left out, as for the metadata service of a machine.
     pub(super) direct: bool,
+    /// Whether nobody waits for it: it is made in spare time.
+    pub(super) is_behind: bool,
 }
 
 impl Call {
     /// A GET.
     pub(super) fn get(url: Url, bearer: Option<Bearer>, accept: &'static str, timeout: Duration) -> Self {
         let octets_max = limits::HTTP_SMALL_ANSWER_OCTETS_MAX;
-        Self { url, bearer, accept, body: Body::None, timeout, octets_max, direct: false }
+        Self { url, bearer, accept, body: Body::None, timeout, octets_max, direct: false, is_behind: false }
     }
 }
 
@@ -121,24 +124,42 @@ pub(super) enum Broken {
 pub(super) struct Transport {
     proxied: Client,
     direct: Client,
+    /// For what nobody waits for. A connection is looked after where it was made, so that this one has its own.
+    behind: Client,
+    spare_time: SpareTime,
 }
 
 impl Transport {
     /// # Errors
     /// A sentence: which file of roots or which proxy can't be used.
-    pub(super) fn new(intune: &Intune) -> Result<Self, String> {
+    pub(super) fn new(intune: &Intune, spare_time: SpareTime) -> Result<Self, String> {
         let anchors = read_anchors(&intune.trust)?;
-        let direct = finish(trusting(Client::builder(), &intune.trust, anchors.clone()).no_proxy())?;
-        let proxied = match &intune.proxy {
-            None => direct.clone(),
+        let trusting = || trusting(Client::builder(), &intune.trust, anchors.clone());
+        let proxy = match &intune.proxy {
+            None => None,
             Some(proxy) => {
                 let bypass = NoProxy::from_string("127.0.0.0/8,::1,localhost");
                 let proxy = reqwest::Proxy::all(proxy.url())
                     .map_err(|_| "proxy: is not a proxy; write http://HOST:PORT".to_owned())?;
-                finish(trusting(Client::builder(), &intune.trust, anchors).proxy(proxy.no_proxy(bypass)))?
+                Some(proxy.no_proxy(bypass))
             }
         };
-        Ok(Self { proxied, direct })
+        let proxied = || match &proxy {
+            None => finish(trusting().no_proxy()),
+            Some(proxy) => finish(trusting().proxy(proxy.clone())),
+        };
+        let first = proxied()?;
+        Ok(Self {
+            direct: if proxy.is_some() { finish(trusting().no_proxy())? } else { first.clone() },
+            behind: if spare_time.is_none() { first.clone() } else { proxied()? },
+            proxied: first,
+            spare_time,
+        })
+    }
+
+    /// Where what nobody waits for is done.
+    pub(super) const fn spare_time(&self) -> &SpareTime {
+        &self.spare_time
     }
 
     /// Sends `call` and reads the reply.
@@ -146,36 +167,17 @@ impl Transport {
     /// # Errors
     /// [`Broken`]; a reply with any status is none.
     pub(super) async fn send(&self, call: Call) -> Result<Reply, Broken> {
-        let octets_max = call.octets_max;
-        let request = self.request(call)?;
-        let mut response = request.send().await.map_err(broken)?;
-        let date = response.headers().get(DATE).and_then(http_date);
-        let mut reply = Reply {
-            status: response.status().as_u16(),
-            content_type: content_type(response.headers()),
-            retry_after: response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value, date)),
-            // Now, not when a long list is read to its end.
-            offset_secs: date.map(|date| clock::now().wall.as_secs().saturating_sub(date.as_secs())),
-            ..Reply::default()
-        };
-        // A page that grows while it comes in is copied several times as a whole, into memory that is touched for the first
-        // time then: a tenth of a millisecond in which nobody else gets the core.
-        let told = response.content_length().and_then(|octets| usize::try_from(octets).ok());
-        reply.body.reserve_exact(told.unwrap_or(0).min(octets_max).min(limits::HTTP_ANSWER_OCTETS_AHEAD));
-        let mut pace = Pace::every(1);
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            // Counted after decompression: a small answer must not unfold into a large one.
-            if reply.body.len() + chunk.len() > octets_max {
-                return Err(Broken::TooLarge);
-            }
-            reply.body.extend_from_slice(&chunk);
-            pace.step();
-        }
-        Ok(reply)
+        let (octets_max, is_behind) = (call.octets_max, call.is_behind);
+        let exchanged = exchange(self.request(call)?, octets_max);
+        if is_behind { self.spare_time.run(exchanged).await } else { exchanged.await }
     }
 
     fn request(&self, call: Call) -> Result<RequestBuilder, Broken> {
-        let client = if call.direct { &self.direct } else { &self.proxied };
+        let client = match (call.direct, call.is_behind) {
+            (true, _) => &self.direct,
+            (false, true) => &self.behind,
+            (false, false) => &self.proxied,
+        };
         let mut request = match call.body {
             Body::None => client.get(call.url),
             Body::Metadata => client.get(call.url).header("metadata", "true"),
@@ -196,6 +198,34 @@ impl Transport {
         let id = HeaderName::from_static("client-request-id");
         Ok(request.header(ACCEPT, call.accept).header(id, chance::guid().to_string()).timeout(call.timeout))
     }
+}
+
+/// Sends `request` and reads the reply, of at most so many octets.
+async fn exchange(request: RequestBuilder, octets_max: usize) -> Result<Reply, Broken> {
+    let mut response = request.send().await.map_err(broken)?;
+    let date = response.headers().get(DATE).and_then(http_date);
+    let mut reply = Reply {
+        status: response.status().as_u16(),
+        content_type: content_type(response.headers()),
+        retry_after: response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value, date)),
+        // Now, not when a long list is read to its end.
+        offset_secs: date.map(|date| clock::now().wall.as_secs().saturating_sub(date.as_secs())),
+        ..Reply::default()
+    };
+    // A page that grows while it comes in is copied several times as a whole, into memory that is touched for the first
+    // time then: a tenth of a millisecond in which nobody else gets the core.
+    let told = response.content_length().and_then(|octets| usize::try_from(octets).ok());
+    reply.body.reserve_exact(told.unwrap_or(0).min(octets_max).min(limits::HTTP_ANSWER_OCTETS_AHEAD));
+    let mut pace = Pace::every(1);
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        // Counted after decompression: a small answer must not unfold into a large one.
+        if reply.body.len() + chunk.len() > octets_max {
+            return Err(Broken::TooLarge);
+        }
+        reply.body.extend_from_slice(&chunk);
+        pace.step();
+    }
+    Ok(reply)
 }
 
 fn trusting(builder: ClientBuilder, trust: &Trust, anchors: Vec<Certificate>) -> ClientBuilder {

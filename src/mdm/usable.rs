@@ -5,6 +5,7 @@
 use super::{
     credential,
     settings::{Credential, Intune, Kind, Settings, SettingsProblem},
+    spare_time::SpareTime,
     transport::Transport,
 };
 use crate::clock::Wall;
@@ -16,7 +17,11 @@ impl Settings {
     pub fn file_problems(&self, wall: Wall) -> Vec<SettingsProblem> {
         let Kind::Intune(intune) = &self.kind else { return Vec::new() };
         let mut found = certificate_problems(intune, wall);
-        match Transport::new(intune).err().as_deref().map(|sentence| (sentence, sentence.split_once(": "))) {
+        match Transport::new(intune, SpareTime::none())
+            .err()
+            .as_deref()
+            .map(|sentence| (sentence, sentence.split_once(": ")))
+        {
             Some((_, Some(("trust-anchors", told)))) => found.push(SettingsProblem::error("trust-anchors", told)),
             // A text that is no proxy is told without any file.
             Some((_, Some(("proxy", _)))) | None => {}

@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::{runtime::Handle, sync::watch};
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::{
     clock,
@@ -39,6 +39,7 @@ use super::{
     line::{Line, Payment},
     manners::Shift,
     settings::{Intune, Kind, Settings},
+    spare_time::SpareTime,
     standing::Standing,
     sync::Sync,
     tend::Tend,
@@ -84,10 +85,11 @@ pub fn start(servers: Vec<ServerSetup>, answers: Vec<Arc<dyn Answers>>, handle: 
     let board = Board::new(answers);
     let (stop, stage) = watch::channel(Stage::Asking);
     // First whatever can go wrong: the worker before goes on then.
+    let spare_time = spare_time(&servers);
     let mut prepared = Vec::new();
     for setup in servers.into_iter().take(limits::MDM_SERVERS_MAX) {
         let name = Arc::clone(&setup.settings.name);
-        prepared.push(Prepared::new(setup).map_err(|sentence| StartError { server: name, sentence })?);
+        prepared.push(Prepared::new(setup, &spare_time).map_err(|sentence| StartError { server: name, sentence })?);
     }
     let mut started = Vec::new();
     for (at, prepared) in prepared.into_iter().enumerate() {
@@ -95,6 +97,18 @@ pub fn start(servers: Vec<ServerSetup>, answers: Vec<Arc<dyn Answers>>, handle: 
         started.push(prepared.start(index, board.clone(), &stage, handle));
     }
     Ok(Worker { servers: started.into(), stop: Arc::new(stop) })
+}
+
+/// The thread for the lists of all servers, if one has lists.
+fn spare_time(servers: &[ServerSetup]) -> SpareTime {
+    let has_lists = |setup: &ServerSetup| setup.settings.enabled && matches!(setup.settings.kind, Kind::Intune(_));
+    if !servers.iter().any(has_lists) {
+        return SpareTime::none();
+    }
+    SpareTime::start().unwrap_or_else(|error| {
+        warn!("there is no thread for lists, so they are read beside lookups: {error}");
+        SpareTime::none()
+    })
 }
 
 /// How far a worker is.
@@ -170,12 +184,12 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(setup: ServerSetup) -> Result<Self, String> {
+    fn new(setup: ServerSetup, spare_time: &SpareTime) -> Result<Self, String> {
         let ServerSetup { settings, directory, metrics, standing } = setup;
         let intake = Arc::new(Intake::new(&settings, directory, Arc::clone(&metrics)));
         let client = match &settings.kind {
             Kind::Intune(intune) if settings.enabled => {
-                Some(connect(&settings, intune, Arc::clone(&intake), metrics, &standing)?)
+                Some(connect(&settings, intune, Arc::clone(&intake), metrics, &standing, spare_time.clone())?)
             }
             Kind::Intune(_) | Kind::Inventory(_) => None,
         };
@@ -212,9 +226,10 @@ pub(super) fn connect(
     intake: Arc<Intake>,
     metrics: Arc<ServerCells>,
     standing: &Standing,
+    spare_time: SpareTime,
 ) -> Result<Arc<Client>, String> {
     let endpoints = Endpoints::resolve(intune).map_err(|problem| format!("{} {}", problem.key, problem.message))?;
-    let transport = Transport::new(intune)?;
+    let transport = Transport::new(intune, spare_time)?;
     let remembered = standing.recall(intune, &endpoints);
     let line = Line::new(Arc::clone(&settings.name), transport, Arc::clone(&standing.manners), metrics);
     Ok(Client::new(settings, intune, endpoints, Arc::new(line), intake, remembered))

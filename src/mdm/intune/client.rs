@@ -24,6 +24,7 @@ use super::{
         intake::Intake,
         line::{Line, Payment},
         settings::{Api, Intune, Settings},
+        spare_time::SpareTime,
         token::{Audience, Tokens},
         transport::{Bearer, Body, Call, Reply},
     },
@@ -61,18 +62,25 @@ pub(crate) struct Errand {
     pub(super) until: Mono,
     pub(super) payment: Payment,
     pub(super) origin: Origin,
+    /// Whether it is made in spare time.
+    pub(super) is_behind: bool,
 }
 
 impl Errand {
-    /// For work that nobody waits for.
+    /// For work that no request waits for.
     pub(in super::super) fn background() -> Self {
-        Self { until: Mono::NEVER, payment: Payment::Background, origin: Origin::Sync }
+        Self { until: Mono::NEVER, payment: Payment::Background, origin: Origin::Sync, is_behind: false }
+    }
+
+    /// The same, and if `is_behind`, in spare time.
+    pub(in super::super) fn behind(self, is_behind: bool) -> Self {
+        Self { is_behind, ..self }
     }
 
     /// For one call by itself, that somebody waits for.
     pub(in super::super) fn soon() -> Self {
         let until = clock::now().mono.plus(limits::CALL_TIMEOUT_MAX);
-        Self { until, payment: Payment::Inline, origin: Origin::Lookup }
+        Self { until, payment: Payment::Inline, origin: Origin::Lookup, is_behind: false }
     }
 
     /// For background work whose tokens are taken already.
@@ -188,7 +196,7 @@ impl Client {
     pub(super) async fn graph_device(&self, errand: &mut Errand, id: IntuneId) -> Result<Single, Complaint> {
         let asked = errand.asked();
         let reply = self.send(errand, Ask::graph(graph::device_url(&self.endpoints.graph, id))).await?;
-        self.settle_graph(asked.at, &reply, graph::judge_single(&reply, id, asked))
+        self.settle_graph(asked.at, reply.status, graph::judge_single(&reply, id, asked))
     }
 
     /// The devices that have an Entra id.
@@ -196,7 +204,7 @@ impl Client {
         let asked = errand.asked();
         let reply = self.send(errand, Ask::graph(graph::entra_url(&self.endpoints.graph, id))).await?;
         let judged = graph::judge_entra(&reply, &self.endpoints.graph, id, asked);
-        let (rows, mismatched) = self.settle_graph(asked.at, &reply, judged)?;
+        let (rows, mismatched) = self.settle_graph(asked.at, reply.status, judged)?;
         self.line.metrics().rows_mismatched.add(u64::try_from(mismatched).unwrap_or(0));
         Ok(rows)
     }
@@ -215,7 +223,9 @@ impl Client {
     pub(in super::super) async fn graph_page(&self, errand: &mut Errand, url: Url) -> Result<ListPage, Complaint> {
         let asked = errand.asked();
         let reply = self.send(errand, Ask { list: true, ..Ask::graph(url) }).await?;
-        self.settle_graph(asked.at, &reply, graph::judge_page(&reply, &self.endpoints.graph, asked))
+        let (status, base) = (reply.status, self.endpoints.graph.clone());
+        let judged = self.spare_time(errand).run(async move { graph::judge_page(&reply, &base, asked) }).await;
+        self.settle_graph(asked.at, status, judged)
     }
 
     /// Single GETs of up to twenty devices at once; each is paid for.
@@ -226,8 +236,11 @@ impl Client {
     ) -> Result<Vec<Part>, Complaint> {
         let asked = errand.asked();
         let body = Some(graph::batch_body(ids));
-        let reply = self.send(errand, Ask { body, ..Ask::graph(graph::batch_url(&self.endpoints.graph)) }).await?;
-        let parts = self.settle_graph(asked.at, &reply, graph::judge_batch(&reply, ids, asked))?;
+        let ask = Ask { body, ..Ask::graph(graph::batch_url(&self.endpoints.graph)) };
+        let reply = self.send(errand, ask).await?;
+        let (status, ids) = (reply.status, ids.to_vec());
+        let judged = self.spare_time(errand).run(async move { graph::judge_batch(&reply, &ids, asked) }).await;
+        let parts = self.settle_graph(asked.at, status, judged)?;
         for complaint in parts.iter().filter_map(|(_, part)| part.as_ref().err()) {
             // A batch that is right as a whole may hide that we are throttled; single parts that fail shut nothing.
             if complaint.failure == Failure::Throttled {
@@ -247,12 +260,12 @@ impl Client {
         }
         let asked = errand.asked();
         let reply = self.send(errand, Ask::graph(graph::proof_url(&self.endpoints.graph))).await?;
-        self.settle_graph(asked.at, &reply, graph::judge_proof(&reply, &self.endpoints.graph))
+        self.settle_graph(asked.at, reply.status, graph::judge_proof(&reply, &self.endpoints.graph))
     }
 
-    fn settle_graph<T>(&self, asked_at: Mono, reply: &Reply, judged: Result<T, Complaint>) -> Result<T, Complaint> {
+    fn settle_graph<T>(&self, asked_at: Mono, status: u16, judged: Result<T, Complaint>) -> Result<T, Complaint> {
         self.line.note(Service::Graph, judged.as_ref().map(|_| ()));
-        if judged.is_ok() && reply.status == 200 {
+        if judged.is_ok() && status == 200 {
             self.remembered.whereabouts.note_graph(asked_at);
         }
         judged
@@ -324,7 +337,8 @@ impl Client {
         self.line.refuse_if_shut(Service::ComplianceRetrieval)?;
         let base = self.discover(errand).await.map_err(Complaint::unasked)?;
         let ask = Ask { list: true, ..Ask::retrieval(compliance::noncompliant_url(&base, page)) };
-        let judged = compliance::judge_noncompliant(&self.send(errand, ask).await?);
+        let reply = self.send(errand, ask).await?;
+        let judged = self.spare_time(errand).run(async move { compliance::judge_noncompliant(&reply) }).await;
         self.line.count(Service::ComplianceRetrieval, judged.as_ref().map(|_| ()));
         judged
     }
@@ -417,13 +431,19 @@ impl Client {
             if left.is_zero() {
                 return Err(late(ask.service).unasked());
             }
-            let reply = self.line.send(ask.service, ask.call(bearer.clone(), left), errand.pay()).await?;
+            let call = Call { is_behind: errand.is_behind, ..ask.call(bearer.clone(), left) };
+            let reply = self.line.send(ask.service, call, errand.pay()).await?;
             if reply.status != 401 || refused {
                 return Ok(reply);
             }
             refused = true;
             self.remembered.tokens.refuse(ask.audience, &bearer);
         }
+    }
+
+    /// Where what an errand brought is read.
+    fn spare_time(&self, errand: &Errand) -> SpareTime {
+        if errand.is_behind { self.line.spare_time().clone() } else { SpareTime::none() }
     }
 
     async fn bearer(&self, errand: &Errand, audience: Audience) -> Result<Bearer, Complaint> {

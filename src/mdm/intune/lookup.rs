@@ -353,7 +353,7 @@ fn errand(terms: &mut Terms) -> Errand {
     let until = terms.deadline.max(clock::now().mono.plus(limits::CALL_TIMEOUT_MAX));
     let payment = terms.payment;
     terms.payment = payment.next();
-    Errand { until, payment, origin: Origin::Lookup }
+    Errand { until, payment, origin: Origin::Lookup, is_behind: false }
 }
 
 /// Waits for `work` no longer than `share`. It goes on behind, and what it learns goes into the directory.

@@ -22,7 +22,6 @@ mod inventory;
 mod line;
 pub mod live;
 mod manners;
-mod pace;
 pub mod settings;
 mod skew;
 mod spare_time;

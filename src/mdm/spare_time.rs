@@ -66,11 +66,7 @@ impl SpareTime {
     /// Waits until nobody else wanted a core. What may not stand still half done is cut into pieces with this between them: then
     /// each comes at the usual priority, and all together come after everything else.
     pub(super) async fn comes(&self) {
-        if self.thread.is_some() {
-            self.run(async {}).await;
-        } else {
-            tokio::task::yield_now().await;
-        }
+        self.run(async {}).await;
     }
 
     /// Does `work` and returns what comes of it. It ends half done when this is dropped, and panics as it does.

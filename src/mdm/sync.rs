@@ -36,7 +36,6 @@ use super::{
         BATCH_PARTS_MAX, Single, bare_record,
         client::{Client, Errand},
     },
-    pace::Pace,
     settings::{Api, Intune},
 };
 
@@ -59,7 +58,7 @@ const BROAD_INTERVAL: Duration = Duration::from_secs(4 * 3600);
 
 /// Records that are put in before requests on the same core may come in between. At the usual priority: lookups wait for the same
 /// lock.
-const RECORDS_AT_ONCE: u32 = 8;
+const RECORDS_AT_ONCE: usize = 8;
 
 /// For how long a list waits for spare time. On a machine whose cores others use up there would be a thousandth of one.
 const SPARE_TIME_MAX: Duration = Duration::from_secs(60);
@@ -211,14 +210,14 @@ impl Sync {
                 return Err(Complaint::new(Failure::Unreachable, sentence));
             }
             rows = rows.saturating_add(page.records.len());
-            let mut pace = Pace::every(RECORDS_AT_ONCE);
-            for record in page.records {
-                if pace.step() && self.has_time(began) {
+            for (at, record) in page.records.into_iter().enumerate() {
+                if at % RECORDS_AT_ONCE == 0 && self.has_time(began) {
                     self.client.line().spare_time().comes().await;
                 }
                 self.client.intake().keep(record, Told::AllButEthernet);
             }
             next = page.next;
+            tokio::task::yield_now().await;
         }
         Ok(rows)
     }
@@ -252,12 +251,12 @@ impl Sync {
         }
         loop {
             self.listed.notified().await;
-            let devices = self.devices_to_ask();
+            let devices = self.devices_to_ask().await;
             let asked = devices.len();
             let began = clock::now();
             let missed = self.ask_singles(devices).await;
             let directory = self.client.intake().directory();
-            if missed == 0 && directory.is_complete(Some(Medium::Wireless)) && self.devices_to_ask().is_empty() {
+            if missed == 0 && directory.is_complete(Some(Medium::Wireless)) && self.devices_to_ask().await.is_empty() {
                 directory.complete_ethernet();
             }
             if asked > 0 {
@@ -274,11 +273,15 @@ impl Sync {
     }
 
     /// Whom to ask, those that checked in last first.
-    fn devices_to_ask(&self) -> Vec<IntuneId> {
+    async fn devices_to_ask(&self) -> Vec<IntuneId> {
+        let now = clock::now().mono;
         let began = Mono::from_nanos(self.list_began.load(Relaxed));
         let directory = self.client.intake().directory();
-        let (mut found, mut pace) = (Vec::new(), Pace::every(1));
+        let mut found = Vec::new();
         for part in 0..directory.parts() {
+            if self.has_time(now) {
+                self.client.line().spare_time().comes().await;
+            }
             for record in directory.part(part) {
                 // What a held device's Ethernet address is, is told when the hold ends.
                 let untold = !record.ethernet_told && record.origin != Origin::Held;
@@ -286,7 +289,6 @@ impl Sync {
                     found.push((record.details.last_check_in, record.intune_id));
                 }
             }
-            pace.step();
         }
         found.sort_unstable_by(|one, other| other.cmp(one));
         found.into_iter().map(|(_, id)| id).collect()

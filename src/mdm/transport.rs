@@ -20,7 +20,6 @@ use crate::{
 
 use super::{
     chance,
-    pace::Pace,
     settings::{Intune, Pem, Trust},
     spare_time::SpareTime,
 };
@@ -216,14 +215,12 @@ async fn exchange(request: RequestBuilder, octets_max: usize) -> Result<Reply, B
     // time then: a tenth of a millisecond in which nobody else gets the core.
     let told = response.content_length().and_then(|octets| usize::try_from(octets).ok());
     reply.body.reserve_exact(told.unwrap_or(0).min(octets_max).min(limits::HTTP_ANSWER_OCTETS_AHEAD));
-    let mut pace = Pace::every(1);
     while let Some(chunk) = response.chunk().await.map_err(broken)? {
         // Counted after decompression: a small answer must not unfold into a large one.
         if reply.body.len() + chunk.len() > octets_max {
             return Err(Broken::TooLarge);
         }
         reply.body.extend_from_slice(&chunk);
-        pace.step();
     }
     Ok(reply)
 }

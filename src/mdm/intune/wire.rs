@@ -20,10 +20,7 @@ use crate::{
     limits,
 };
 
-use super::super::{explain::GraphError, pace::Pace};
-
-/// Rows that are read before requests on the same core may come in between.
-pub(super) const ROWS_AT_ONCE: u32 = 8;
+use super::super::explain::GraphError;
 
 /// What is asked of every device, in lists too. `ethernetMacAddress` is asked in single GETs only: lists never fill it.
 /// Source: Microsoft Graph v1.0, managedDevice.
@@ -149,13 +146,12 @@ impl<'de> Visitor<'de> for RowsVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        let (mut rows, mut pace) = (Vec::new(), Pace::every(ROWS_AT_ONCE));
+        let mut rows = Vec::new();
         while let Some(row) = items.next_element()? {
             if rows.len() >= limits::LIST_ROWS_MAX {
                 return Err(serde::de::Error::custom("more devices than a page may have"));
             }
             rows.push(row);
-            pace.step();
         }
         Ok(Rows(rows))
     }

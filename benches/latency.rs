@@ -210,6 +210,7 @@ fn plan(address: SocketAddr, devices: &Devices, pace: Pace, duration: Duration) 
         sockets: Plan::sockets_for(pace, timeout, 0),
         devices: devices.clone(),
         answers: Answers::Signed,
+        is_stamped: true,
         ..Plan::new(address, Arc::new(nas::secret()))
     }
 }

@@ -118,11 +118,12 @@ impl Line {
             let Some(socket) = self.sockets.get(number) else { continue };
             match self.inbound.receive(socket) {
                 Ok(_) => {
-                    // One moment for the whole batch: it had arrived by then.
-                    let now = clock::now().mono;
+                    // Where the kernel doesn't tell, one moment for the whole batch: it had arrived by then.
+                    let now = clock::now();
                     self.work.see(number, &mut self.inbound.datagrams().map(|datagram| datagram.octets));
-                    for datagram in self.inbound.datagrams() {
-                        self.work.receive(now, number, datagram.octets, &mut self.out);
+                    for (datagram, arrival) in self.inbound.datagrams().zip(self.inbound.arrivals()) {
+                        let at = arrival.map_or(now.mono, |at| now.mono_at(at));
+                        self.work.receive(at, number, datagram.octets, &mut self.out);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {

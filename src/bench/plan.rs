@@ -64,6 +64,9 @@ pub struct Plan {
     /// Whether threads never wait for the system to wake them: each takes a whole core, and requests leave nearer to
     /// their moment.
     pub is_spinning: bool,
+    /// Whether an answer came when the kernel got it, and not when this program came to read it: what a generator waits for
+    /// its core is no time of the server's. Where the system can't tell, it is as without.
+    pub is_stamped: bool,
     /// Set from elsewhere, it ends the run early.
     pub stop: Arc<AtomicBool>,
 }
@@ -104,6 +107,7 @@ impl Plan {
             answers: Answers::Signed,
             eap_tls: None,
             is_spinning: false,
+            is_stamped: false,
             stop: Arc::default(),
         }
     }

@@ -99,7 +99,7 @@ fn prepare(plan: &Arc<Plan>, sources: &[IpAddr]) -> Result<Vec<(Line, Receiver<S
     let mut addresses = sources.iter().cycle();
     for number in 0..plan.threads {
         let sockets = plan.sockets / plan.threads + usize::from(number < plan.sockets % plan.threads);
-        let of_thread = (0..sockets).zip(addresses.by_ref()).map(|(place, source)| open(place, *source, plan.server));
+        let of_thread = (0..sockets).zip(addresses.by_ref()).map(|(place, source)| open(plan, place, *source));
         let sockets = of_thread.collect::<io::Result<Vec<_>>>().map_err(Refused::Socket)?;
         let nas = sockets.first().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |socket| socket.local().ip());
         // Before the start is chosen: gathering its first random numbers takes the library some 60 ms.
@@ -160,7 +160,8 @@ fn local(source: IpAddr, server: SocketAddr) -> SocketAddr {
 }
 
 /// `place`: of the source port in its thread.
-fn open(place: usize, source: IpAddr, server: SocketAddr) -> io::Result<Socket> {
+fn open(plan: &Plan, place: usize, source: IpAddr) -> io::Result<Socket> {
+    let server = plan.server;
     let place = u16::try_from(place).map_err(|_| io::ErrorKind::InvalidInput)?;
     let group = bind_group(place, Port::Auth, local(source, server), 1, limits::BENCH_RECEIVE_OCTETS)?;
     let socket = group.sockets.into_iter().next().ok_or(io::ErrorKind::AddrNotAvailable)?;
@@ -170,6 +171,9 @@ fn open(place: usize, source: IpAddr, server: SocketAddr) -> io::Result<Socket> 
         socket.udp().connect(server)?;
         // Half of what a request costs this generator is its way down the stack: then it would be itself that is measured.
         socket.send_segments(true);
+    }
+    if plan.is_stamped {
+        let _ = socket.stamp_arrivals();
     }
     Ok(socket)
 }

@@ -161,7 +161,7 @@ impl Ledger {
         self.tally.answered_in_time += u64::from(self.is_in_time(now));
         self.second.answered += 1;
         self.second.latency.record(latency);
-        self.last_event = now;
+        self.last_event = self.last_event.max(now);
     }
 
     /// A request that counts was lost.

@@ -71,7 +71,8 @@ Every request has a new Request Authenticator and is signed when it leaves, so n
 come from a server's store of replies; those after a retransmission (--retries) are counted apart.
 
 With --rate latency begins when a request was due, not when it was sent: a server that stands still
-delays all that is due meanwhile, and they tell it. In a closed loop a slow server slows the load.
+delays all that is due meanwhile, and they tell it. It ends when this machine's kernel got the answer, not
+when it was read. In a closed loop a slow server slows the load.
 With --eap-tls a whole handshake counts as one request, in --window, --rate and --count, in latencies
 and in losses; --timeout and --retries are for each of its packets.
 
@@ -265,6 +266,8 @@ fn plan(arguments: &Arguments, secret_of_environment: Option<String>) -> Result<
         answers: if arguments.allow_unsigned { Answers::MaybeUnsigned } else { Answers::Signed },
         eap_tls: eap_tls(arguments)?,
         is_spinning: arguments.spin,
+        // In a conversation the next request leaves when an answer was read.
+        is_stamped: pace.rate().is_some() && !arguments.eap_tls,
         ..Plan::new(nas::resolve(&arguments.server)?, Arc::new(secret(arguments, secret_of_environment)?))
     })
 }

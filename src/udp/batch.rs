@@ -7,12 +7,13 @@
 #![expect(unsafe_code, reason = "recvmmsg(2) and sendmmsg(2) have no safe wrapper in std or socket2")]
 
 use std::{
-    io, mem,
+    io, iter, mem,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
     ptr,
 };
 
 use crate::{
+    clock::Wall,
     engine::action::{Datagram, Peer, Port, Route},
     limits::{BATCH_DATAGRAMS, PACKET_OCTETS_MAX},
 };
@@ -47,6 +48,8 @@ struct Slot {
     name: Name,
     octets: [u8; DATAGRAM_OCTETS],
     length: usize,
+    /// Of the control messages.
+    control_octets: usize,
     peer: Option<Peer>,
 }
 
@@ -72,6 +75,7 @@ impl Inbound {
             name: Name::default(),
             octets: [0; DATAGRAM_OCTETS],
             length: 0,
+            control_octets: 0,
             peer: None,
         };
         Self { slots: (0..BATCH_DATAGRAMS).map(|_| slot()).collect(), received: 0, port: Port::Auth }
@@ -117,9 +121,9 @@ impl Inbound {
         };
         for (slot, header) in self.slots.iter_mut().zip(&headers).take(received) {
             slot.length = header.msg_len as usize;
+            slot.control_octets = header.msg_hdr.msg_controllen as _;
             slot.peer = slot.name.address(header.msg_hdr.msg_namelen as usize).map(|address| {
-                let control_octets: usize = header.msg_hdr.msg_controllen as _;
-                let told = slot.control.destination(control_octets);
+                let told = slot.control.destination(slot.control_octets);
                 Peer { address, route: route(socket, address, told) }
             });
         }
@@ -134,6 +138,12 @@ impl Inbound {
             let peer = slot.peer?;
             Some(Datagram { octets: slot.octets.get(..slot.length)?, peer, port: self.port })
         })
+    }
+
+    /// When the kernel got each of them, by the wall clock; nothing if the socket doesn't [stamp](Socket::stamp_arrivals) them.
+    pub fn arrivals(&self) -> impl Iterator<Item = Option<Wall>> {
+        let named = self.slots.iter().take(self.received).filter(|slot| slot.peer.is_some());
+        named.map(|slot| slot.control.arrival(slot.control_octets))
     }
 }
 
@@ -316,26 +326,53 @@ impl Default for Control {
 }
 
 impl Control {
+    /// Level, type and data of each message in the first `length` octets, up to one that is broken.
+    fn messages(&self, length: usize) -> impl Iterator<Item = (libc::c_int, libc::c_int, &[u8])> {
+        let mut rest = self.0.get(..length).unwrap_or_default();
+        iter::from_fn(move || {
+            let octets = usize::from_ne_bytes(array(rest, 0)?);
+            let data = rest.get(CONTROL_HEADER_OCTETS..octets)?;
+            let number = |at| array(rest, at).map(libc::c_int::from_ne_bytes);
+            let (level, name) = (number(WORD)?, number(WORD + 4)?);
+            rest = rest.get(octets.next_multiple_of(WORD)..).unwrap_or_default();
+            Some((level, name, data))
+        })
+    }
+
     /// The address that was asked and the interface, from the first `length` octets.
     fn destination(&self, length: usize) -> Option<(IpAddr, u32)> {
-        let mut rest = self.0.get(..length)?;
-        while let Some(octets) = array(rest, 0).map(usize::from_ne_bytes) {
-            let data = rest.get(CONTROL_HEADER_OCTETS..octets)?;
-            match (libc::c_int::from_ne_bytes(array(rest, WORD)?), libc::c_int::from_ne_bytes(array(rest, WORD + 4)?)) {
-                // in_pktinfo: interface, the local address to answer from, the destination in the header. The last two
-                // differ for broadcasts only, which can't be the source of an answer.
-                (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-                    let ip = Ipv4Addr::from(array::<4>(data, 4)?);
-                    return Some((ip.into(), u32::from_ne_bytes(array(data, 0)?)));
-                }
-                // in6_pktinfo: destination, interface.
-                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-                    let ip = Ipv6Addr::from(array::<16>(data, 0)?);
-                    return Some((ip.into(), u32::from_ne_bytes(array(data, 16)?)));
-                }
-                _ => rest = rest.get(octets.next_multiple_of(WORD)..)?,
+        self.messages(length).find_map(|message| match message {
+            // in_pktinfo: interface, the local address to answer from, the destination in the header. The last two
+            // differ for broadcasts only, which can't be the source of an answer.
+            (libc::IPPROTO_IP, libc::IP_PKTINFO, data) => {
+                let ip = Ipv4Addr::from(array::<4>(data, 4)?);
+                Some((ip.into(), u32::from_ne_bytes(array(data, 0)?)))
             }
-        }
+            // in6_pktinfo: destination, interface.
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, data) => {
+                let ip = Ipv6Addr::from(array::<16>(data, 0)?);
+                Some((ip.into(), u32::from_ne_bytes(array(data, 16)?)))
+            }
+            _ => None,
+        })
+    }
+
+    /// When the datagram came, from the first `length` octets.
+    #[cfg(target_os = "linux")]
+    fn arrival(&self, length: usize) -> Option<Wall> {
+        self.messages(length).find_map(|message| match message {
+            // struct timespec: seconds and nanoseconds, in native words.
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, data) => {
+                let number = |at| array(data, at).map(isize::from_ne_bytes);
+                let (seconds, nanos) = (i64::try_from(number(0)?).ok()?, i64::try_from(number(WORD)?).ok()?);
+                Some(Wall::from_micros(seconds.checked_mul(1_000_000)?.checked_add(nanos / 1_000)?))
+            }
+            _ => None,
+        })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn arrival(&self, _: usize) -> Option<Wall> {
         None
     }
 
@@ -458,6 +495,23 @@ mod tests {
         let length = wanted.set(Some(Route { listener: 0, local: Some(local), interface: 0 }), None);
         control.0[unasked..unasked + length].copy_from_slice(&wanted.0[..length]);
         assert_eq!(control.destination(unasked + length), Some((local, 0)));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_stamp_is_read_with_and_without_the_asked_address() {
+        let mut control = Control::default();
+        let local = IpAddr::from([192, 0, 2, 1]);
+        let before = control.set(Some(Route { listener: 0, local: Some(local), interface: 0 }), None);
+        assert_eq!(control.arrival(before), None);
+        let mut to = Writer { octets: &mut control.0, at: before };
+        to.put_header(2 * WORD, libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS);
+        to.put(&1_795_348_800_isize.to_ne_bytes());
+        to.put(&123_456_789_isize.to_ne_bytes());
+        let length = to.at;
+        let at = Wall::from_micros(1_795_348_800_123_456);
+        assert_eq!((control.arrival(length), control.destination(length)), (Some(at), Some((local, 0))));
+        assert_eq!(control.arrival(length - 1), None, "it is cut off");
     }
 
     #[test]

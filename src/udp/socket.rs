@@ -165,6 +165,14 @@ impl Socket {
         backlog(&self.udp)
     }
 
+    /// From some milliseconds on the kernel tells of each datagram when it came, until then when it was read: [`Inbound::arrivals`](super::batch::Inbound::arrivals).
+    ///
+    /// # Errors
+    /// The system can't.
+    pub fn stamp_arrivals(&self) -> io::Result<()> {
+        stamp_arrivals(&self.udp)
+    }
+
     /// From now on the kernel takes in as many of all new requests as `admitted` is of [`filter::ALL`]; with that many
     /// everything, whatever it is. `salt` chooses which.
     ///
@@ -247,6 +255,17 @@ fn tune(socket: &socket2::Socket, address: SocketAddr) -> io::Result<()> {
 #[expect(clippy::unnecessary_wraps, reason = "the same shape as on Linux")]
 fn tune(_: &socket2::Socket, _: SocketAddr) -> io::Result<()> {
     Ok(())
+}
+
+/// Source: the kernel's Documentation/networking/timestamping.rst.
+#[cfg(target_os = "linux")]
+fn stamp_arrivals(socket: &impl AsRawFd) -> io::Result<()> {
+    set_option(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &1)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stamp_arrivals(_: &impl AsRawFd) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Source: socket(7), SO_RCVBUFFORCE.
@@ -462,6 +481,7 @@ fn poll(watched: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<(
 #[cfg(target_os = "linux")]
 mod tests {
     use super::*;
+    use crate::{clock, udp::batch::Inbound};
 
     #[test]
     fn replies_longer_than_the_mtu_may_be_fragmented() {
@@ -491,6 +511,33 @@ mod tests {
     fn the_receive_buffer_is_what_was_asked_for() {
         let group = bind_group(0, Port::Auth, "127.0.0.1:0".parse().unwrap(), 1, 50_000).unwrap();
         assert_eq!(group.sockets[0].receive_octets().unwrap(), 50_000);
+    }
+
+    #[test]
+    fn an_arrival_is_when_a_datagram_came_and_not_when_it_was_read() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let group = bind_group(0, Port::Auth, address.parse().unwrap(), 1, 65_536).unwrap();
+            let (ours, client) = (&group.sockets[0], UdpSocket::bind(address).unwrap());
+            client.connect(ours.local()).unwrap();
+            let mut inbound = Inbound::new();
+            let mut send_and_read_later = || {
+                let (before, pause) = (clock::now().wall, Duration::from_millis(30));
+                client.send(&[7; 20]).unwrap();
+                std::thread::park_timeout(pause);
+                while clock::now().wall.since(before) < pause {}
+                assert_eq!(inbound.receive(ours).unwrap(), 1);
+                (before, inbound.arrivals().collect::<Vec<_>>(), clock::now().wall.minus(pause / 2))
+            };
+            assert_eq!(send_and_read_later().1, [None], "nobody asked for it");
+            ours.stamp_arrivals().unwrap();
+            // The kernel begins with it some time after it was asked.
+            let is_stamped = (0..100).any(|_| {
+                let (before, arrivals, long_after) = send_and_read_later();
+                let [Some(arrival)] = arrivals[..] else { panic!("{arrivals:?}") };
+                before <= arrival && arrival < long_after
+            });
+            assert!(is_stamped, "{address}");
+        }
     }
 
     #[test]

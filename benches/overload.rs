@@ -7,7 +7,8 @@
 //! the first, whatever the server answers; beside them 200 a second tell how the server looks from outside, a second
 //! before, during, and after. Each lost request must be accounted for by what the server and the kernel counted.
 //!
-//! Replies to one port leave together where they can, as radmit sends by itself; with `--alone` each leaves alone.
+//! Replies to one port leave together where they can, as radmit sends by itself; with `--alone` each leaves alone. `--buffer` is the
+//! receive buffer that is asked for, in octets.
 //!
 //! In some runs the system gives the server another part of its core in the closed loop than under overload. Such rounds say
 //! nothing about the server; they are told and not counted.
@@ -64,7 +65,15 @@ fn main() {
     let server = Server::new(Arc::new(fleet::directory(DEVICES, clock::now())), 1, 1);
     let auth_listen = vec![(Ipv4Addr::LOCALHOST, 0).into()];
     let segmentation = !std::env::args().any(|argument| argument == "--alone");
-    let settings = Settings { auth_listen, acct_listen: Vec::new(), shards: 1, segmentation, ..Settings::default() };
+    let receive_octets = option("--buffer", Settings::default().receive_octets);
+    let settings = Settings {
+        auth_listen,
+        acct_listen: Vec::new(),
+        shards: 1,
+        segmentation,
+        receive_octets,
+        ..Settings::default()
+    };
     let udp = Udp::bind(&settings).expect("loopback has free ports");
     println!("receive buffer: {} KiB", udp.receive_octets() / 1024);
     let running = udp.run(vec![Box::new(server.engine(0, Box::new(NoLog)))]).expect("there is one machine");
@@ -160,7 +169,7 @@ fn tell_seconds(probes: &Report) {
 fn capacity(address: SocketAddr, times: f64, duration: Duration) -> (f64, f64) {
     let window = Pace::Window(1_024);
     let by_few = load(address, window, duration).answered_per_second();
-    let sockets = Plan::sockets_for(Pace::Steady(by_few * times), PATIENCE, 0);
+    let sockets = sockets_for(Pace::Steady(by_few * times));
     let (report, cost) = with_cost(|| load_from(address, sockets, window, duration));
     (report.answered_per_second(), cost)
 }
@@ -175,7 +184,13 @@ fn with_cost(load: impl FnOnce() -> Report) -> (Report, f64) {
 }
 
 fn load(address: SocketAddr, pace: Pace, duration: Duration) -> Report {
-    load_from(address, Plan::sockets_for(pace, PATIENCE, 0), pace, duration)
+    load_from(address, sockets_for(pace), pace, duration)
+}
+
+/// A quarter more than their Identifiers suffice for: one that comes round again is free then, so that those of a port go on to
+/// ascend, as a NAS counts them, and what it asks in a row stays together.
+fn sockets_for(pace: Pace) -> usize {
+    Plan::sockets_for(pace, PATIENCE, 0) * 5 / 4
 }
 
 fn load_from(address: SocketAddr, sockets: usize, pace: Pace, duration: Duration) -> Report {

@@ -28,6 +28,11 @@ pub(super) struct Md5 {
 }
 
 impl Md5 {
+    /// Reads its first word and its last.
+    pub(super) fn read_ahead(&self) {
+        black_box((self.words.first().copied(), self.length));
+    }
+
     pub(super) const fn new() -> Self {
         Self { words: START, block: [0; BLOCK_OCTETS], length: 0 }
     }

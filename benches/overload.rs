@@ -63,18 +63,7 @@ fn main() {
     let times: f64 = option("--times", 3.0);
     let duration = Duration::from_secs(seconds);
     let server = Server::new(Arc::new(fleet::directory(DEVICES, clock::now())), 1, 1);
-    let auth_listen = vec![(Ipv4Addr::LOCALHOST, 0).into()];
-    let segmentation = !std::env::args().any(|argument| argument == "--alone");
-    let receive_octets = option("--buffer", Settings::default().receive_octets);
-    let settings = Settings {
-        auth_listen,
-        acct_listen: Vec::new(),
-        shards: 1,
-        segmentation,
-        receive_octets,
-        ..Settings::default()
-    };
-    let udp = Udp::bind(&settings).expect("loopback has free ports");
+    let udp = Udp::bind(&settings()).expect("loopback has free ports");
     println!("receive buffer: {} KiB", udp.receive_octets() / 1024);
     let running = udp.run(vec![Box::new(server.engine(0, Box::new(NoLog)))]).expect("there is one machine");
     let address = running.listeners()[0].address;
@@ -139,6 +128,16 @@ fn main() {
     running.stop(clock::now().mono);
     assert_eq!(running.join(), 0, "no shard ended by a bug");
     assert_eq!(server.asked_and_lost(), (0, 0));
+}
+
+fn settings() -> Settings {
+    Settings {
+        auth_listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+        acct_listen: Vec::new(),
+        shards: 1,
+        segmentation: !std::env::args().any(|argument| argument == "--alone"),
+        receive_octets: option("--buffer", Settings::default().receive_octets),
+    }
 }
 
 /// Tells what each answer cost, and whether the server had as much of its core under overload as at the capacity. Both: the

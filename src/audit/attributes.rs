@@ -18,7 +18,7 @@ const HIDDEN_PAIRS: [&str; 4] = ["psk=", "password=", "passphrase=", "secret="];
 /// Writes the attributes called `wanted` that the request carries, as members of an open object.
 pub(super) fn chosen(line: &mut Line<'_>, wanted: &[Attribute], request: &Packet<'_>) {
     for attribute in wanted.iter().filter(|attribute| !attribute.is_private()) {
-        member(line, attribute, dictionary::values(request.attributes(), &attribute.path()));
+        member(line, attribute, dictionary::values_in(request, &attribute.path()));
     }
 }
 

@@ -16,10 +16,18 @@ use crate::{
         attribute::Attributes,
         extended::{Extended, ExtendedAttributes, ExtendedVendorSpecific},
         kind,
+        packet::Packet,
         tlv::Tlvs,
         vendor::{VendorAttributes, VendorFormat, VendorSpecific},
     },
 };
+
+/// The values of one attribute in a packet, in their order: [`values`] of what can hold them.
+#[must_use]
+pub fn values_in<'p>(packet: &Packet<'p>, path: &Path) -> Values<'p> {
+    let walk = path.carrier().map_or(Attributes::new(&[], 0), |kind| packet.since_first(kind));
+    values(walk, path)
+}
 
 /// The contents of all attributes at `path`, in the order of the packet. Nothing is allocated.
 ///

@@ -78,7 +78,7 @@ mod text;
 mod types;
 mod value;
 
-pub use access::{Values, Walk, values, walk};
+pub use access::{Values, Walk, values, values_in, walk};
 pub use build::Builder;
 pub use encode::ValueError;
 pub use index::{Attribute, Counts, Dictionary, Vendor};

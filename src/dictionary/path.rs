@@ -100,6 +100,17 @@ impl Path {
         Some(self)
     }
 
+    /// The type of the attribute of a packet that it stands in; nothing if it is in no packet.
+    #[must_use]
+    pub const fn carrier(&self) -> Option<u8> {
+        match self.space {
+            Space::Standard(kind) => Some(kind),
+            Space::Vendor { .. } => Some(kind::VENDOR_SPECIFIC),
+            Space::Extended { carrier, .. } | Space::ExtendedVendor { carrier, .. } => Some(carrier),
+            Space::Internal { .. } => None,
+        }
+    }
+
     /// The numbering that the attribute, or the TLV around it, belongs to.
     #[must_use]
     pub const fn space(&self) -> Space {

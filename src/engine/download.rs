@@ -35,7 +35,7 @@ impl State {
             return false;
         }
         let user_name = packet.value(kind::USER_NAME).unwrap_or_default();
-        let name = match recognise(user_name, dictionary::values(packet.attributes(), &CISCO_PAIR)) {
+        let name = match recognise(user_name, dictionary::values_in(packet, &CISCO_PAIR)) {
             DownloadRequest::None => return false,
             DownloadRequest::Name(name) => name,
             DownloadRequest::NoEvent => {

@@ -136,7 +136,7 @@ pub fn medium_of(packet: &Packet<'_>) -> Option<Medium> {
 pub fn device_ids_in_attributes(packet: &Packet<'_>, attributes: &[dictionary::Attribute]) -> DeviceIds {
     let mut ids = DeviceIds::default();
     for attribute in attributes {
-        for value in dictionary::values(packet.attributes(), &attribute.path()) {
+        for value in dictionary::values_in(packet, &attribute.path()) {
             if let Some(id) = device_id_in(value) {
                 ids.push(id, IdSource::Attribute);
             }

@@ -8,8 +8,8 @@ use super::{
     mac,
 };
 use crate::{
-    dictionary::{Path, values},
-    radius::{attribute::Attribute, kind, packet::Packet},
+    dictionary::{Path, values_in},
+    radius::{kind, packet::Packet},
 };
 
 /// Aruba-Essid-Name, Ruckus-SSID, Fortinet-SSID: where the wireless network stands by itself.
@@ -39,17 +39,17 @@ pub fn medium(packet: &Packet<'_>) -> Option<Medium> {
 #[must_use]
 pub fn ssid<'a>(packet: &Packet<'a>) -> Option<&'a [u8]> {
     // Most requests carry nothing of these vendors: one look at the vendors' numbers spares three walks.
-    let is_one_of_them = |attribute: Attribute<'_>| match (attribute.kind, attribute.value) {
-        (kind::VENDOR_SPECIFIC, &[0, a, b, c, ..]) => {
+    let is_one_of_them = |value: &[u8]| match value {
+        &[0, a, b, c, ..] => {
             let vendor = Some(u32::from_be_bytes([0, a, b, c]));
             SSID_PATHS.iter().any(|path| path.vendor_number() == vendor)
         }
         _ => false,
     };
     let own = packet
-        .attributes()
+        .all(kind::VENDOR_SPECIFIC)
         .any(is_one_of_them)
-        .then(|| SSID_PATHS.iter().find_map(|path| values(packet.attributes(), path).next()))
+        .then(|| SSID_PATHS.iter().find_map(|path| values_in(packet, path).next()))
         .flatten();
     own.or_else(|| {
         let (_, name) = address_and_name(packet.value(kind::CALLED_STATION_ID)?)?;

@@ -9,7 +9,7 @@ use super::{
     truth::Truth,
 };
 use crate::{
-    dictionary::{Attribute, DataType, Value, values},
+    dictionary::{Attribute, DataType, Value, values_in},
     radius::tag::Tag,
 };
 
@@ -112,7 +112,7 @@ fn each_attribute(
     visit: &mut dyn FnMut(Reading<'_>) -> bool,
 ) -> bool {
     let mut found = false;
-    for content in values(facts.packet.attributes(), &attribute.path()) {
+    for content in values_in(&facts.packet, &attribute.path()) {
         if tag.is_some_and(|tag| attribute.decode(content).tag != tag) {
             continue;
         }

@@ -19,6 +19,7 @@ pub struct Packet<'a> {
     octets: &'a [u8],
     header: &'a [u8; HEADER_OCTETS],
     present: KindSet,
+    firsts: Firsts,
     /// Where the value of the Message-Authenticator starts; 0 if there is none.
     message_authenticator: usize,
     /// How many of User-Password, CHAP-Password and ARAP-Password there are.
@@ -48,7 +49,14 @@ impl<'a> Packet<'a> {
             return Err(Malformed::DatagramTooShort { octets: datagram.len() });
         };
         let octets = cut_to_length(datagram, header)?;
-        let mut packet = Packet { octets, header, present: KindSet::EMPTY, message_authenticator: 0, passwords: 0 };
+        let mut packet = Packet {
+            octets,
+            header,
+            present: KindSet::EMPTY,
+            firsts: Firsts::NONE,
+            message_authenticator: 0,
+            passwords: 0,
+        };
         let mut rest = octets.get(HEADER_OCTETS..).unwrap_or_default();
         let mut at = HEADER_OCTETS;
         let mut count = 0;
@@ -80,6 +88,7 @@ impl<'a> Packet<'a> {
     #[inline]
     fn note(&mut self, kind: u8, length: usize, at: usize) -> Result<(), Malformed> {
         self.present.insert(kind);
+        self.firsts.note(kind, at);
         match kind {
             kind::MESSAGE_AUTHENTICATOR => {
                 if length != 18 {
@@ -138,14 +147,22 @@ impl<'a> Packet<'a> {
         Attributes::new(self.octets.get(HEADER_OCTETS..).unwrap_or_default(), HEADER_OCTETS)
     }
 
+    /// All attributes from the first of this type on, or from one before it; none if there is none of it.
+    #[inline]
+    #[must_use]
+    pub fn since_first(&self, kind: u8) -> Attributes<'a> {
+        if !self.has(kind) {
+            return Attributes::new(&[], 0);
+        }
+        let at = self.firsts.at_or_before(kind);
+        Attributes::new(self.octets.get(at..).unwrap_or_default(), at)
+    }
+
     /// The value of the first attribute of this type.
     #[inline]
     #[must_use]
     pub fn first(&self, kind: u8) -> Option<&'a [u8]> {
-        if !self.has(kind) {
-            return None;
-        }
-        self.attributes().find(|attribute| attribute.kind == kind).map(|attribute| attribute.value)
+        self.since_first(kind).find(|attribute| attribute.kind == kind).map(|attribute| attribute.value)
     }
 
     /// The first value of this type that says anything. An attribute with no octets in it must not be sent, and is taken as
@@ -161,8 +178,9 @@ impl<'a> Packet<'a> {
     /// The values of all attributes of this type, in their order.
     #[inline]
     pub fn all(&self, kind: u8) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        let walk = if self.has(kind) { self.attributes() } else { Attributes::new(&[], 0) };
-        walk.filter(move |attribute: &Attribute<'a>| attribute.kind == kind).map(|attribute| attribute.value)
+        self.since_first(kind)
+            .filter(move |attribute: &Attribute<'a>| attribute.kind == kind)
+            .map(|attribute| attribute.value)
     }
 
     /// Appends the values of all attributes of this type to `out`, as one value.
@@ -242,6 +260,75 @@ impl KindSet {
     #[inline]
     fn contains(&self, kind: u8) -> bool {
         self.0.get(usize::from(kind >> 6)).is_some_and(|word| word & (1 << (kind & 63)) != 0)
+    }
+}
+
+/// Types that are looked for in most requests, some of them several times.
+const SOUGHT: [u8; PLACES - 1] = [
+    kind::USER_NAME,
+    kind::USER_PASSWORD,
+    kind::CHAP_PASSWORD,
+    kind::NAS_IP_ADDRESS,
+    kind::NAS_PORT,
+    kind::SERVICE_TYPE,
+    kind::STATE,
+    kind::VENDOR_SPECIFIC,
+    kind::CALLED_STATION_ID,
+    kind::CALLING_STATION_ID,
+    kind::NAS_IDENTIFIER,
+    kind::PROXY_STATE,
+    kind::NAS_PORT_TYPE,
+    kind::EAP_MESSAGE,
+    kind::NAS_PORT_ID,
+];
+
+/// Places of [`Firsts`].
+const PLACES: usize = 16;
+
+/// The place of each type; all that are not sought share the last.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "the compiler computes it, and would tell"
+)]
+const PLACE_OF: [u8; 256] = {
+    let mut places = [PLACES as u8 - 1; 256];
+    let mut place = 0;
+    while place < SOUGHT.len() {
+        places[SOUGHT[place] as usize] = place as u8;
+        place += 1;
+    }
+    places
+};
+
+/// Where the first attribute of each [sought](SOUGHT) type stands, and the first of all others; 0 if there is none.
+///
+/// The walk that checks a packet passes all of them anyhow; each later walk from the front would cost as much again.
+#[derive(Clone, Copy)]
+struct Firsts([u16; PLACES]);
+
+impl Firsts {
+    const NONE: Self = Self([0; PLACES]);
+
+    #[inline]
+    fn place(kind: u8) -> usize {
+        PLACE_OF.get(usize::from(kind)).map_or(0, |place| usize::from(*place) % PLACES)
+    }
+
+    #[inline]
+    fn note(&mut self, kind: u8, at: usize) {
+        if let Some(first) = self.0.get_mut(Self::place(kind))
+            && *first == 0
+        {
+            // The longest packet has 4,096 octets.
+            *first = u16::try_from(at).unwrap_or(0);
+        }
+    }
+
+    /// Where the first attribute of a type that is there stands, or one before it.
+    #[inline]
+    fn at_or_before(&self, kind: u8) -> usize {
+        self.0.get(Self::place(kind)).map_or(0, |at| usize::from(*at)).max(HEADER_OCTETS)
     }
 }
 
@@ -399,7 +486,10 @@ mod tests {
                 for kind in 0..=255 {
                     let found = packet.attributes().any(|attribute| attribute.kind == kind);
                     prop_assert_eq!(packet.has(kind), found);
-                    prop_assert_eq!(packet.first(kind).is_some(), found);
+                    let of_kind = packet.attributes().filter(|attribute| attribute.kind == kind);
+                    let values: Vec<_> = of_kind.map(|attribute| attribute.value).collect();
+                    prop_assert_eq!(packet.first(kind), values.first().copied());
+                    prop_assert_eq!(packet.all(kind).collect::<Vec<_>>(), values);
                 }
             }
         }

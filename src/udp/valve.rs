@@ -24,6 +24,10 @@ const INTERVAL: Duration = Duration::from_millis(4);
 /// has to be seldom.
 const WINDOW: Duration = Duration::from_millis(25);
 
+/// So many windows in a row must have been slow before a shard counts as slow. One may have been when its core was taken away
+/// for a moment, and what waits then is worked off sooner than the window makes believe.
+const WINDOWS: usize = 4;
+
 /// What lies in the queue for longer than this may no longer be waited for when it is answered, for clients ask again after
 /// two seconds: half of it is the most that is let in, and bursts that are worked off sooner are not touched. A fast
 /// shard's queue is full before; a slow one's would hold seconds.
@@ -197,8 +201,8 @@ struct Look {
 #[derive(Debug)]
 struct Course {
     admitted: u16,
-    /// The most that the queue should hold, from the window before.
-    limit: u32,
+    /// The most that the queue should hold, by each of the last windows.
+    limits: [u32; WINDOWS],
     /// What was in it at the last look.
     seen: u32,
     /// Of this window: what was in the queue at its begin, what left since, and how long it is.
@@ -209,7 +213,14 @@ struct Course {
 
 impl Course {
     const fn new() -> Self {
-        Self { admitted: ALL, limit: u32::MAX, seen: 0, at_begin: 0, worked_off: 0, elapsed: Duration::ZERO }
+        Self {
+            admitted: ALL,
+            limits: [u32::MAX; WINDOWS],
+            seen: 0,
+            at_begin: 0,
+            worked_off: 0,
+            elapsed: Duration::ZERO,
+        }
     }
 
     /// There is load from here on.
@@ -223,9 +234,11 @@ impl Course {
         self.elapsed += look.elapsed;
         let is_whole = self.elapsed >= WINDOW;
         if is_whole {
-            self.limit = limit_in_time(self.worked_off, self.elapsed);
+            self.limits.rotate_right(1);
+            let [last, ..] = &mut self.limits;
+            *last = limit_in_time(self.worked_off, self.elapsed);
         }
-        let limit = u64::from(look.room.min(self.limit));
+        let limit = u64::from(self.limits.iter().fold(0, |most, limit| most.max(*limit)).min(look.room));
         let is_falling = look.used < self.seen;
         self.seen = look.used;
         let used = u64::from(look.used);
@@ -236,7 +249,7 @@ impl Course {
             return None;
         } else if used * 2 >= limit {
             less(self.balanced(look.used))
-        } else if used * 8 <= limit {
+        } else if used * 8 <= limit && self.admitted < ALL {
             more(self.balanced(look.used))
         } else {
             self.admitted
@@ -345,12 +358,31 @@ mod tests {
         let limit = limit_in_time(64, Duration::from_millis(8));
         assert_eq!(limit, 4_000 * 1_024);
         assert!(limit_in_time(u64::MAX >> 20, Duration::ZERO) == u32::MAX);
-        let after_a_window = |waiting: u32| {
-            let elapsed = Duration::from_millis(32);
-            Course::new().next(Look { used: waiting * 1_024, room: u32::MAX, worked_off: 256, elapsed })
+        let after_windows = |waiting: u32| {
+            let (mut course, elapsed) = (Course::new(), Duration::from_millis(32));
+            let look = Look { used: waiting * 1_024, room: u32::MAX, worked_off: 256, elapsed };
+            (0..WINDOWS).map(|_| course.next(look)).collect::<Vec<_>>()
         };
-        assert!(after_a_window(2_100).is_some_and(|admitted| admitted < ALL), "more than a quarter of a second waits");
-        assert_eq!(after_a_window(1_900), None);
+        let of_many = after_windows(2_100);
+        assert!(of_many.iter().flatten().any(|admitted| *admitted < ALL), "more than a quarter of a second waits");
+        assert!(after_windows(1_900).iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn a_shard_that_was_kept_from_its_core_for_a_moment_turns_nobody_away() {
+        // 512 requests are always under way, and all of them wait when the shard comes back.
+        let look = |worked_off, millis| {
+            let elapsed = Duration::from_millis(millis);
+            Look { used: 512 * 1_024, room: 8_192 * 1_024, worked_off, elapsed }
+        };
+        for stall in [25, 40, 200] {
+            let mut course = Course::new();
+            let windows = [look(64, stall), look(7_500, 25), look(64, stall), look(7_500, 25), look(64, stall)];
+            assert!(windows.into_iter().all(|window| course.next(window).is_none()), "after {stall} ms");
+        }
+        // Where it is like that all the time, the shard is slow.
+        let mut course = Course::new();
+        assert!((0..WINDOWS).any(|_| course.next(look(64, 40)).is_some()));
     }
 
     #[test]
